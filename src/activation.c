@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "activation.h"
+
+#include "io.h"
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define SYSTEMD_FIRST_FD 3 /* sd_listen_fds(3): SD_LISTEN_FDS_START */
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+bool activation_stderr_is_client(void)
+{
+    struct stat standard[3];
+
+    for (int fd = 0; fd <= 2; fd++)
+        if (fstat(fd, &standard[fd]) != 0)
+            standard[fd].st_mode = 0;
+    if (!S_ISSOCK(standard[2].st_mode))
+        return false;
+    for (int fd = 0; fd <= 1; fd++)
+        if (S_ISSOCK(standard[fd].st_mode) && same_file(&standard[fd], &standard[2]))
+            return true;
+    return false;
+}
+
+/* The number in an environment variable; -1 if there is none. */
+static long number_of(const char *name)
+{
+    const char *text = getenv(name);
+    char *end;
+
+    if (text == NULL || *text < '0' || *text > '9')
+        return -1;
+    errno = 0;
+    long n = strtol(text, &end, 10);
+    return errno == 0 && *end == '\0' ? n : -1;
+}
+
+/* How many descriptors systemd passed to this very process. */
+static long count_passed(void)
+{
+    long count = number_of("LISTEN_PID") == (long)getpid() ? number_of("LISTEN_FDS") : 0;
+
+    (void)unsetenv("LISTEN_PID");
+    (void)unsetenv("LISTEN_FDS");
+    (void)unsetenv("LISTEN_FDNAMES");
+    return count > 0 ? count : 0;
+}
+
+static bool is_listening(int fd)
+{
+    int on = 0;
+    socklen_t len = sizeof on;
+
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) == 0 && on != 0;
+}
+
+/* Under systemd, standard output may be the journal's Unix socket: never the way to a client. */
+static bool is_journal(int fd)
+{
+    static const char journal[] = "/run/systemd/journal/";
+    struct sockaddr_un address;
+    socklen_t len = sizeof address;
+
+    memset(&address, 0, sizeof address);
+    if (getpeername(fd, (struct sockaddr *)&address, &len) != 0 || address.sun_family != AF_UNIX)
+        return false;
+    return strncmp(address.sun_path, journal, sizeof journal - 1) == 0;
+}
+
+/* True if what is written to descriptor 1 goes to the client who is heard on descriptor 0. */
+static bool output_is_client(const struct stat *in, const struct stat *out)
+{
+    if (S_ISFIFO(in->st_mode))
+        return true;
+    if (!S_ISSOCK(out->st_mode))
+        return S_ISFIFO(out->st_mode) && !S_ISSOCK(in->st_mode);
+    if (same_file(in, out))
+        return false; /* one socket: descriptor 0 serves both ways */
+    struct peer client, server, other;
+    (void)peer_of(STDIN_FILENO, &client, &server);
+    (void)peer_of(STDOUT_FILENO, &other, &server);
+    return client.family == other.family && !is_journal(STDOUT_FILENO);
+}
+
+static int refuse_standard_input(const char *what)
+{
+    log_error("standard input is %s, not a connection: postern is started by inetd, systemd "
+              "(Accept=yes), tcpserver or the like, once per connection; to try it by hand: "
+              "tcpserver 127.0.0.1 9930 postern --cert=cert.pem --key=key.pem HANDLER",
+              what);
+    return EX_USAGE;
+}
+
+/* Says which of 0 and 1 are the connection. */
+static int find_standard(int *in, int *out)
+{
+    struct stat first, second;
+
+    if (fstat(STDIN_FILENO, &first) != 0)
+        return refuse_standard_input("closed");
+    if (fstat(STDOUT_FILENO, &second) != 0)
+        second.st_mode = 0;
+    if (isatty(STDIN_FILENO))
+        return refuse_standard_input("a terminal");
+    if (!S_ISSOCK(first.st_mode) && !S_ISFIFO(first.st_mode))
+        return refuse_standard_input(S_ISREG(first.st_mode) ? "a file" : "a device");
+    if (S_ISFIFO(first.st_mode) && !S_ISFIFO(second.st_mode) && !S_ISSOCK(second.st_mode))
+        return refuse_standard_input("a pipe without another one on standard output");
+    *in = STDIN_FILENO;
+    *out = output_is_client(&first, &second) ? STDOUT_FILENO : STDIN_FILENO;
+    return 0;
+}
+
+/* Moves *fd above the standard descriptors and closes it on exec; the old one is left open. */
+static int move_up(int *fd)
+{
+    int moved = fcntl(*fd, F_DUPFD_CLOEXEC, 3);
+
+    if (moved < 0) {
+        log_error("cannot duplicate descriptor %d: %s", *fd, strerror(errno));
+        return EX_OSERR;
+    }
+    *fd = moved;
+    return 0;
+}
+
+static int blank_standard(bool zero_and_one, bool two)
+{
+    if (!zero_and_one && !two)
+        return 0;
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0) {
+        log_error("/dev/null: cannot be opened: %s", strerror(errno));
+        return EX_OSERR;
+    }
+    for (int fd = 0; fd <= 2; fd++) {
+        if (fd < 2 ? !zero_and_one : !two)
+            continue;
+        if (dup2(null, fd) < 0) {
+            log_error("cannot put /dev/null on descriptor %d: %s", fd, strerror(errno));
+            return EX_OSERR;
+        }
+    }
+    io_close(&null);
+    return 0;
+}
+
+static void tune(int fd)
+{
+    const int on = 1;
+
+    /* Both fail on what is no TCP socket, which is fine. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+}
+
+int activation_take(struct connection *c)
+{
+    int in = SYSTEMD_FIRST_FD, out = SYSTEMD_FIRST_FD;
+    long passed = count_passed();
+    int status;
+
+    *c = (struct connection){.in = -1, .out = -1};
+    if (passed > 1) {
+        log_error("systemd passed %ld sockets: postern serves one connection; use Accept=yes",
+                  passed);
+        return EX_USAGE;
+    }
+    if (passed == 0 && (status = find_standard(&in, &out)) != 0)
+        return status;
+    if (is_listening(in)) {
+        log_error("the socket is a listening one: postern serves one connection; use "
+                  "Accept=yes (systemd) or nowait (inetd)");
+        return EX_USAGE;
+    }
+    c->stderr_was_client = activation_stderr_is_client();
+    (void)peer_of(in, &c->client, &c->server);
+    c->in = in;
+    c->out = out;
+    if ((status = move_up(&c->in)) != 0)
+        return status;
+    if (out == in)
+        c->out = c->in;
+    else if ((status = move_up(&c->out)) != 0)
+        return status;
+    if (passed == 1)
+        io_close(&in);
+    if ((status = blank_standard(passed == 0, c->stderr_was_client)) != 0)
+        return status;
+    tune(c->out);
+    return 0;
+}
+
+void activation_close(struct connection *c)
+{
+    if (c->out != c->in)
+        io_close(&c->out);
+    c->out = -1;
+    io_close(&c->in);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Which descriptors are the connection that inetd, systemd or another launcher gave. Layer 2. */
+#ifndef POSTERN_ACTIVATION_H
+#define POSTERN_ACTIVATION_H
+
+#include "peer.h"
+
+#include <stdbool.h>
+
+/* The connection with the client; owns its two descriptors. */
+struct connection {
+    int in;                 /* what the client sends */
+    int out;                /* what it gets; the same number as `in` for one socket */
+    bool stderr_was_client; /* descriptor 2 was the network socket, as under inetd */
+    struct peer client;
+    struct peer server;
+};
+
+/* True if descriptor 2 is the same socket as descriptor 0 or 1, so that not one byte of log may
+ * be written to it. */
+bool activation_stderr_is_client(void);
+
+/* Finds the connection: the one of LISTEN_FDS (systemd) if LISTEN_PID is this process, else
+ * descriptors 0 and 1. Moves it to descriptors above 2, close-on-exec, and puts /dev/null where
+ * it was, so that nothing can write to the client by mistake; sets TCP_NODELAY; removes
+ * LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES from the environment.
+ * Returns 0, or logs one line and returns the exit status (EX_USAGE, EX_OSERR). */
+int activation_take(struct connection *c);
+
+/* Closes the descriptors. */
+void activation_close(struct connection *c);
+
+#endif

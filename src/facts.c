@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "facts.h"
+
+#include <string.h>
+#include <sysexits.h>
+
+void facts_put(struct message_writer *w, const struct facts *f)
+{
+    message_put_text(w, f->version);
+    message_put_text(w, f->cipher);
+    message_put_text(w, f->group);
+    message_put_text(w, f->name);
+    message_put_number(w, f->resumed);
+    message_put_bytes(w, f->exporter, f->has_exporter ? sizeof f->exporter : 0);
+}
+
+void facts_get(struct message_reader *r, struct facts *f)
+{
+    size_t len;
+
+    memset(f, 0, sizeof *f);
+    message_get_text(r, f->version, sizeof f->version);
+    message_get_text(r, f->cipher, sizeof f->cipher);
+    message_get_text(r, f->group, sizeof f->group);
+    message_get_text(r, f->name, sizeof f->name);
+    f->resumed = message_get_number(r, 1) != 0;
+    const uint8_t *exporter = message_get_bytes(r, sizeof f->exporter, &len);
+    f->has_exporter = len == sizeof f->exporter;
+    if (f->has_exporter)
+        memcpy(f->exporter, exporter, len);
+    else if (len != 0)
+        r->failed = true;
+}
+
+static const struct {
+    const char *name;
+    int status;
+} endings[ENDING_COUNT] = {
+    [ENDING_LEFT] = {"left", EX_OK},
+    [ENDING_HANDSHAKE] = {"handshake-failed", EX_PROTOCOL},
+    [ENDING_TIMEOUT_LOBBY] = {"timeout-lobby", EX_TEMPFAIL},
+    [ENDING_TIMEOUT_HANDSHAKE] = {"timeout-handshake", EX_TEMPFAIL},
+    [ENDING_PROTOCOL] = {"protocol-error", EX_DATAERR},
+    [ENDING_CONFIGURATION] = {"configuration", EX_CONFIG},
+    [ENDING_SYSTEM] = {"system-error", EX_OSERR},
+    [ENDING_NO_HANDLER] = {"no-handler", EX_UNAVAILABLE},
+    [ENDING_CLIENT_CLOSE] = {"client-close", EX_OK},
+    [ENDING_HANDLER_CLOSE] = {"handler-close", EX_OK},
+    [ENDING_TRUNCATED] = {"truncated", EX_OK},
+    [ENDING_RESET] = {"reset", EX_OK},
+    [ENDING_TLS_ERROR] = {"tls-error", EX_PROTOCOL},
+    [ENDING_TIMEOUT_IDLE] = {"timeout-idle", EX_TEMPFAIL},
+    [ENDING_TIMEOUT_SESSION] = {"timeout-session", EX_TEMPFAIL},
+    [ENDING_TIMEOUT_GRACE] = {"timeout-grace", EX_TEMPFAIL},
+    [ENDING_SIGTERM] = {"sigterm", EX_TEMPFAIL},
+    [ENDING_GATE_DIED] = {"gate-died", EX_SOFTWARE},
+};
+
+const char *ending_name(enum ending ending)
+{
+    return endings[ending].name;
+}
+
+int ending_status(enum ending ending)
+{
+    return endings[ending].status;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a client's first bytes say, before the TLS library sees them: a pure parser of the
+ * ClientHello (RFC 8446 section 4.1.2, RFC 5246 section 7.4.1.2), or which plaintext protocol
+ * it is instead. Layer 2. */
+#ifndef POSTERN_HELLO_H
+#define POSTERN_HELLO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HELLO_NAME_MAX 255
+
+/* The most bytes that a ClientHello with its record headers may take here. */
+#define HELLO_MAX 16384
+
+enum hello_verdict {
+    HELLO_MORE,      /* not all there yet: read on */
+    HELLO_OK,        /* a whole ClientHello */
+    HELLO_PLAINTEXT, /* not TLS: somebody speaks a plaintext protocol */
+    HELLO_SSL2,      /* an SSL 2.0 ClientHello (RFC 6176: never to be answered) */
+    HELLO_ALERT,     /* a TLS alert where the ClientHello should be */
+    HELLO_BAD        /* TLS by its first bytes, but malformed, or too long */
+};
+
+struct hello {
+    char name[HELLO_NAME_MAX + 1]; /* server name (SNI, RFC 6066) in lower case, "" without one */
+    uint16_t version_min;          /* of the versions offered, as on the wire: 0x0303 = TLS 1.2 */
+    uint16_t version_max;
+    bool has_sigalgs;  /* the signature_algorithms extension was there */
+    bool rsa;          /* the client can use an RSA certificate: signatures and suites fit */
+    bool ecdsa;        /* ... an ECDSA certificate */
+    bool ed25519;      /* ... an Ed25519 certificate */
+    bool has_alpn;     /* the client offers ALPN */
+    bool tls13_suites; /* at least one TLS 1.3 cipher suite */
+    bool aead_suites;  /* at least one TLS 1.2 suite with ECDHE and an AEAD cipher */
+    bool ecdsa_suites; /* at least one TLS 1.2 suite for an ECDSA or Ed25519 certificate */
+    bool rsa_suites;   /* at least one TLS 1.2 suite for another certificate */
+};
+
+/* Judges the first len bytes. Reads nothing beyond them, keeps nothing. *h is filled in for
+ * HELLO_OK only. */
+enum hello_verdict hello_parse(struct hello *h, const uint8_t *bytes, size_t len);
+
+/* The plaintext protocol that the bytes look like: "IMAP", "POP3", "SMTP", "LMTP", "ManageSieve",
+ * "NNTP", "HTTP", "SSH"; "a plaintext protocol" if none is known. */
+const char *hello_plaintext(const uint8_t *bytes, size_t len);
+
+/* "TLS 1.2" and so on for a version as on the wire. */
+const char *hello_version_name(uint16_t version);
+
+#endif

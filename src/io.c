@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+io_time io_now(void)
+{
+    struct timespec t;
+
+    /* CLOCK_MONOTONIC cannot fail on Linux. */
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (io_time)t.tv_sec * 1000 + t.tv_nsec / 1000000 + 1;
+}
+
+io_time io_deadline(unsigned seconds)
+{
+    return seconds == 0 ? 0 : io_now() + (io_time)seconds * 1000;
+}
+
+io_time io_earlier(io_time a, io_time b)
+{
+    if (a == 0)
+        return b;
+    if (b == 0)
+        return a;
+    return a < b ? a : b;
+}
+
+int io_remaining(io_time deadline)
+{
+    if (deadline == 0)
+        return -1;
+    io_time left = deadline - io_now();
+    if (left <= 0)
+        return 0;
+    return left > INT_MAX ? INT_MAX : (int)left;
+}
+
+int io_wait(int fd, short events, int watch, io_time deadline)
+{
+    struct pollfd p[2] = {{.fd = fd, .events = events}, {.fd = watch, .events = POLLIN}};
+
+    for (;;) {
+        int n = poll(p, 2, io_remaining(deadline));
+        if (n < 0) {
+            if (errno == EINTR)
+                continue;
+            return -errno;
+        }
+        if (n == 0)
+            return -ETIMEDOUT;
+        if (p[1].revents != 0)
+            return -ECANCELED;
+        return 0;
+    }
+}
+
+ssize_t io_read(int fd, void *buf, size_t len)
+{
+    for (;;) {
+        ssize_t n = read(fd, buf, len);
+        if (n >= 0)
+            return n;
+        if (errno != EINTR)
+            return -errno;
+    }
+}
+
+ssize_t io_write(int fd, const void *buf, size_t len)
+{
+    for (;;) {
+        ssize_t n = write(fd, buf, len);
+        if (n >= 0)
+            return n;
+        if (errno != EINTR)
+            return -errno;
+    }
+}
+
+int io_write_all(int fd, const void *buf, size_t len, int watch, io_time deadline)
+{
+    const uint8_t *p = buf;
+
+    while (len > 0) {
+        ssize_t n = io_write(fd, p, len);
+        if (n == -EAGAIN) {
+            int rc = io_wait(fd, POLLOUT, watch, deadline);
+            if (rc < 0)
+                return rc;
+            continue;
+        }
+        if (n < 0)
+            return (int)n;
+        p += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+int io_set_nonblocking(int fd, bool on)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags < 0)
+        return -errno;
+    int wanted = on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+    if (wanted != flags && fcntl(fd, F_SETFL, wanted) < 0)
+        return -errno;
+    return 0;
+}
+
+int io_set_cloexec(int fd, bool on)
+{
+    return fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0) < 0 ? -errno : 0;
+}
+
+int io_fill_standard(void)
+{
+    for (int fd = 0; fd <= 2; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0)
+            continue;
+        /* open() takes the lowest free number, which is fd. */
+        if (open("/dev/null", O_RDWR) != fd)
+            return errno != 0 ? -errno : -EBADF;
+    }
+    return 0;
+}
+
+static int close_range_fallback(unsigned first, unsigned last)
+{
+    long limit = sysconf(_SC_OPEN_MAX);
+
+    if (limit < 0 || limit > 65536)
+        limit = 65536;
+    for (unsigned fd = first; fd <= last && fd < (unsigned)limit; fd++)
+        (void)close((int)fd);
+    return 0;
+}
+
+static int close_between(unsigned first, unsigned last)
+{
+    if (first > last)
+        return 0;
+#ifdef SYS_close_range
+    if (syscall(SYS_close_range, first, last, 0) == 0)
+        return 0;
+#endif
+    return close_range_fallback(first, last);
+}
+
+int io_close_others(const int *keep, size_t count)
+{
+    unsigned first = 3;
+
+    for (;;) {
+        unsigned next = UINT_MAX;
+        for (size_t i = 0; i < count; i++)
+            if (keep[i] >= (int)first && (unsigned)keep[i] < next)
+                next = (unsigned)keep[i];
+        if (next == UINT_MAX)
+            return close_between(first, UINT_MAX);
+        if (next > first)
+            (void)close_between(first, next - 1);
+        first = next + 1;
+    }
+}
+
+void io_close(int *fd)
+{
+    if (*fd >= 0)
+        (void)close(*fd);
+    *fd = -1;
+}

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "jail.h"
+
+#include "io.h"
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifdef POSTERN_SECCOMP
+#include <seccomp.h>
+#endif
+
+/* Without --user, ids count from here: a range that nobody allocates from. */
+#define OWN_IDS 1879048192U
+
+/* `make install` makes this folder; where it is missing a fresh one is made for each connection. */
+#ifndef POSTERN_EMPTY_DIR
+#define POSTERN_EMPTY_DIR "/usr/local/lib/postern/empty"
+#endif
+
+static int parse_id(const char *text, unsigned *id)
+{
+    char *end;
+
+    if (*text < '0' || *text > '9')
+        return -EINVAL;
+    errno = 0;
+    unsigned long n = strtoul(text, &end, 10);
+    if (*end != '\0' || errno != 0 || n >= UINT32_MAX)
+        return -EINVAL;
+    *id = (unsigned)n;
+    return 0;
+}
+
+int account_find(struct account *a, const char *text)
+{
+    char user[64];
+    size_t len = strcspn(text, ":");
+    const char *group = text[len] == ':' ? text + len + 1 : NULL;
+    unsigned id = 0;
+
+    memset(a, 0, sizeof *a);
+    if (len == 0 || len >= sizeof user || (group != NULL && *group == '\0'))
+        return -ENOENT;
+    memcpy(user, text, len);
+    user[len] = '\0';
+    bool numeric = parse_id(user, &id) == 0;
+    struct passwd *p = numeric ? getpwuid(id) : getpwnam(user);
+    if (p == NULL && (!numeric || group == NULL))
+        return -ENOENT;
+    a->uid = p != NULL ? p->pw_uid : id;
+    a->gid = p != NULL ? p->pw_gid : 0;
+    if (p != NULL && strlen(p->pw_name) < sizeof a->name)
+        (void)snprintf(a->name, sizeof a->name, "%s", p->pw_name);
+    if (group == NULL)
+        return 0;
+    if (parse_id(group, &id) == 0) {
+        a->gid = id;
+        return 0;
+    }
+    struct group *g = getgrnam(group);
+    if (g == NULL)
+        return -ENOENT;
+    a->gid = g->gr_gid;
+    return 0;
+}
+
+/* Opens the folder that becomes the gate's root. */
+static int open_root(const char *wanted)
+{
+    static const int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+    char fresh[] = "/tmp/postern-XXXXXX";
+    int fd = open(wanted != NULL ? wanted : POSTERN_EMPTY_DIR, flags);
+
+    if (fd >= 0)
+        return fd;
+    if (wanted != NULL) {
+        log_error("--chroot=%s: cannot be opened: %s", wanted, strerror(errno));
+        return -ENOENT;
+    }
+    if (mkdtemp(fresh) == NULL) {
+        int rc = -errno;
+        log_error("no empty folder for the gate: %s does not exist (`make install' makes it) and "
+                  "none can be made in /tmp: %s",
+                  POSTERN_EMPTY_DIR, strerror(-rc));
+        return rc;
+    }
+    fd = open(fresh, flags);
+    int rc = fd < 0 ? -errno : fd;
+    /* Open but without a name: nothing can ever be put into it. */
+    (void)rmdir(fresh);
+    if (rc < 0)
+        log_error("%s: cannot be opened: %s", fresh, strerror(-rc));
+    return rc;
+}
+
+int jail_prepare(struct jail *j, const struct options *o)
+{
+    *j = (struct jail){.mode = o->jail, .as_root = geteuid() == 0, .root = -1};
+    if (o->user != NULL && !j->as_root) {
+        log_error("--user=%s: only root can change users; leave it out", o->user);
+        return -EPERM;
+    }
+    if (o->user != NULL && account_find(&j->account, o->user) < 0) {
+        log_error("--user=%s: no such user or group", o->user);
+        return -ENOENT;
+    }
+    if (o->user != NULL && (j->account.uid == 0 || j->account.gid == 0)) {
+        log_error("--user=%s: the gate must not run as root", o->user);
+        return -EINVAL;
+    }
+    j->own_id = o->user == NULL;
+    if (!j->as_root || j->mode == JAIL_OFF)
+        return 0;
+    int fd = open_root(o->chroot_dir);
+    if (fd < 0)
+        return fd;
+    j->root = fd;
+    return 0;
+}
+
+static int failed(struct jail_report *report, const char *what)
+{
+    int rc = errno != 0 ? -errno : -EPERM;
+
+    (void)snprintf(report->missing, sizeof report->missing, "%s: %s", what, strerror(-rc));
+    return rc;
+}
+
+static void lacks(struct jail_report *report, const char *what)
+{
+    size_t used = strlen(report->missing);
+
+    (void)snprintf(report->missing + used, sizeof report->missing - used, "%s%s",
+                   used > 0 ? ", " : "", what);
+}
+
+/* Groups before ids, ids last: each step needs the privilege that the last one gives up. */
+static int drop_root(struct jail *j, struct jail_report *report)
+{
+    uid_t uid = j->own_id ? OWN_IDS + (uid_t)getpid() : j->account.uid;
+    gid_t gid = j->own_id ? OWN_IDS + (gid_t)getpid() : j->account.gid;
+    uid_t r, e, s;
+    gid_t gr, ge, gs;
+
+    if (j->root >= 0 && (fchdir(j->root) != 0 || chroot(".") != 0))
+        return failed(report, "chroot");
+    if (setgroups(0, NULL) != 0)
+        return failed(report, "setgroups");
+    if (setresgid(gid, gid, gid) != 0 || getresgid(&gr, &ge, &gs) != 0 || gr != gid || ge != gid ||
+        gs != gid)
+        return failed(report, "setresgid");
+    if (setresuid(uid, uid, uid) != 0 || getresuid(&r, &e, &s) != 0 || r != uid || e != uid ||
+        s != uid)
+        return failed(report, "setresuid");
+    /* Whoever could come back would not be out. */
+    if (setuid(0) == 0 || seteuid(0) == 0 || setgid(0) == 0) {
+        errno = EPERM;
+        return failed(report, "root can be regained");
+    }
+    return 0;
+}
+
+static int set_limits(struct jail_report *report)
+{
+    static const struct rlimit zero = {0, 0};
+
+    if (setrlimit(RLIMIT_CORE, &zero) != 0)
+        return failed(report, "setrlimit CORE");
+    if (setrlimit(RLIMIT_FSIZE, &zero) != 0)
+        return failed(report, "setrlimit FSIZE");
+    if (setrlimit(RLIMIT_NPROC, &zero) != 0)
+        return failed(report, "setrlimit NPROC");
+    return 0;
+}
+
+/* Landlock's calls have the same numbers on every architecture; old headers lack them. */
+#define LANDLOCK_CREATE_RULESET 444
+#define LANDLOCK_RESTRICT_SELF 446
+#define LANDLOCK_VERSION_FLAG 1U
+
+struct landlock_attributes {
+    uint64_t files;
+    uint64_t network;
+    uint64_t scoped;
+};
+
+/* No file may be opened, no TCP port bound or connected to, and nothing outside be signalled or
+ * spoken to over abstract sockets, as far as this kernel knows how. Returns 0 or a negative errno. */
+static int use_landlock(void)
+{
+    /* What each version of the interface can refuse: one bit an action. */
+    static const uint64_t files[] = {
+        0, (1U << 13) - 1, (1U << 14) - 1, (1U << 15) - 1, (1U << 15) - 1, (1U << 16) - 1};
+    struct landlock_attributes a = {0};
+    long version = syscall(LANDLOCK_CREATE_RULESET, NULL, 0, LANDLOCK_VERSION_FLAG);
+
+    if (version < 1)
+        return -ENOSYS;
+    a.files = files[version > 5 ? 5 : version];
+    a.network = version >= 4 ? 3 : 0;
+    a.scoped = version >= 6 ? 3 : 0;
+    size_t size = version >= 6 ? sizeof a : version >= 4 ? 16 : 8;
+    int ruleset = (int)syscall(LANDLOCK_CREATE_RULESET, &a, size, 0);
+    if (ruleset < 0)
+        return -errno;
+    int rc = syscall(LANDLOCK_RESTRICT_SELF, ruleset, 0) != 0 ? -errno : 0;
+    io_close(&ruleset);
+    return rc;
+}
+
+#ifdef POSTERN_SECCOMP
+
+static int allow(scmp_filter_ctx filter, const int *calls, size_t count)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
+    /* Memory, but never memory to run code from. */
+    if (rc == 0)
+        rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+                              SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+    return rc;
+}
+
+static int load_filter(const int *calls, size_t count)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+
+    if (filter == NULL)
+        return -ENOMEM;
+    int rc = allow(filter, calls, count);
+    if (rc == 0)
+        rc = seccomp_load(filter);
+    seccomp_release(filter);
+    return rc;
+}
+
+/* What lobby, TLS library and relay need: descriptors that are there, memory, time, randomness. */
+static int use_seccomp(void)
+{
+    static const int calls[] = {
+        SCMP_SYS(read),         SCMP_SYS(write),           SCMP_SYS(poll),
+        SCMP_SYS(ppoll),        SCMP_SYS(recvfrom),        SCMP_SYS(recvmsg),
+        SCMP_SYS(sendto),       SCMP_SYS(sendmsg),         SCMP_SYS(close),
+        SCMP_SYS(shutdown),     SCMP_SYS(getrandom),       SCMP_SYS(brk),
+        SCMP_SYS(munmap),       SCMP_SYS(clock_gettime),   SCMP_SYS(clock_gettime64),
+        SCMP_SYS(rt_sigreturn), SCMP_SYS(restart_syscall), SCMP_SYS(exit),
+        SCMP_SYS(exit_group),
+    };
+
+    return load_filter(calls, sizeof calls / sizeof calls[0]);
+}
+
+int jail_monitor(enum jail_mode mode)
+{
+    /* The gate's list and, besides, what reaps and ends children and reaches a log that may have
+     * been restarted meanwhile. */
+    static const int calls[] = {
+        SCMP_SYS(read),          SCMP_SYS(write),
+        SCMP_SYS(poll),          SCMP_SYS(ppoll),
+        SCMP_SYS(recvmsg),       SCMP_SYS(sendmsg),
+        SCMP_SYS(sendto),        SCMP_SYS(close),
+        SCMP_SYS(shutdown),      SCMP_SYS(brk),
+        SCMP_SYS(munmap),        SCMP_SYS(madvise),
+        SCMP_SYS(clock_gettime), SCMP_SYS(clock_gettime64),
+        SCMP_SYS(wait4),         SCMP_SYS(waitid),
+        SCMP_SYS(kill),          SCMP_SYS(getpid),
+        SCMP_SYS(socket),        SCMP_SYS(connect),
+        SCMP_SYS(rt_sigaction),  SCMP_SYS(rt_sigprocmask),
+        SCMP_SYS(rt_sigreturn),  SCMP_SYS(restart_syscall),
+        SCMP_SYS(futex),         SCMP_SYS(getrandom),
+        SCMP_SYS(exit),          SCMP_SYS(exit_group),
+    };
+
+    if (mode == JAIL_OFF)
+        return 0;
+    return load_filter(calls, sizeof calls / sizeof calls[0]);
+}
+
+#else
+
+static int use_seccomp(void)
+{
+    return -ENOSYS;
+}
+
+int jail_monitor(enum jail_mode mode)
+{
+    (void)mode;
+    return 0;
+}
+
+#endif
+
+int jail_enter(struct jail *j, struct jail_report *report)
+{
+    report->missing[0] = '\0';
+    if (j->mode == JAIL_OFF)
+        return 0;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        lacks(report, "no_new_privs");
+    int rc = j->as_root ? drop_root(j, report) : 0;
+    if (rc < 0)
+        return rc;
+    io_close(&j->root);
+    /* Changing ids may have reset it, so this comes after. */
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+        return failed(report, "not dumpable");
+    rc = set_limits(report);
+    if (rc < 0)
+        return rc;
+    if (use_landlock() < 0)
+        lacks(report, "Landlock");
+    if (use_seccomp() < 0)
+        lacks(report, "seccomp");
+    return j->mode == JAIL_STRICT && report->missing[0] != '\0' ? -ENOTSUP : 0;
+}
+
+void jail_close(struct jail *j)
+{
+    io_close(&j->root);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The log: one line a message, to stderr, to syslog or to both. Layer 0. */
+#ifndef POSTERN_LOG_H
+#define POSTERN_LOG_H
+
+#include <stddef.h>
+
+enum log_target {
+    LOG_TO_STDERR = 1,
+    LOG_TO_SYSLOG = 2,
+    LOG_TO_BOTH = LOG_TO_STDERR | LOG_TO_SYSLOG,
+    LOG_TO_REPORT = 4 /* standard output, as lines of the report of --check */
+};
+
+enum log_level { LOG_QUIET = -1, LOG_NORMAL = 0, LOG_VERBOSE = 1 };
+
+/* Chooses where lines go and how many of them. Until it is called: stderr, LOG_NORMAL. */
+void log_open(enum log_target target, enum log_level level);
+
+/* What each line says first, after "postern[PID]: "; copied, cut at 200 bytes. "" for nothing. */
+void log_about(const char *prefix);
+
+/* Each writes one line. errors always; notes unless LOG_QUIET; details only with LOG_VERBOSE.
+ * A line that can't be written is lost: a connection must not die of its log. */
+void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_detail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Copies len bytes of somebody else's text so that they can stand in a log line as one word:
+ * printable ASCII but space, quote and backslash stays, all else becomes \xNN. Always ends with a
+ * NUL; cuts (with "...") what does not fit into size bytes, size >= 8. Returns dst. */
+char *log_escape(char *dst, size_t size, const void *text, size_t len);
+
+/* The same for text that may be several words: spaces, quotes and backslashes stay. */
+char *log_sentence(char *dst, size_t size, const void *text, size_t len);
+
+#endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "message.h"
+
+#include "io.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+const char *message_name(unsigned type)
+{
+    static const char *const names[] = {
+        [MESSAGE_CHAIN] = "chain",
+        [MESSAGE_SIGN] = "sign",
+        [MESSAGE_FACTS] = "facts",
+        [MESSAGE_PLAINTEXT] = "plaintext",
+        [MESSAGE_END_HANDLER] = "end-handler",
+        [MESSAGE_NOTE] = "note",
+        [MESSAGE_END] = "end",
+        [MESSAGE_GO] = "go",
+        [MESSAGE_CHAIN_IS] = "chain-is",
+        [MESSAGE_SIGNATURE] = "signature",
+        [MESSAGE_HANDLER] = "handler",
+        [MESSAGE_ENDED] = "ended",
+        [MESSAGE_EXITED] = "exited",
+        [MESSAGE_DRAIN] = "drain",
+    };
+
+    if (type >= sizeof names / sizeof names[0] || names[type] == NULL)
+        return "unknown";
+    return names[type];
+}
+
+static void put(struct message_writer *w, const void *data, size_t len)
+{
+    if (w->failed || len > w->size - w->len) {
+        w->failed = true;
+        return;
+    }
+    memcpy(w->buf + w->len, data, len);
+    w->len += len;
+}
+
+void message_begin(struct message_writer *w, uint8_t *buf, size_t size, enum message_type type)
+{
+    uint8_t byte = (uint8_t)type;
+
+    *w = (struct message_writer){.buf = buf, .size = size};
+    put(w, &byte, 1);
+}
+
+void message_put_number(struct message_writer *w, uint64_t value)
+{
+    uint8_t bytes[8];
+
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (uint8_t)(value >> (56 - 8 * i));
+    put(w, bytes, sizeof bytes);
+}
+
+void message_put_bytes(struct message_writer *w, const void *data, size_t len)
+{
+    message_put_number(w, len);
+    if (len > 0)
+        put(w, data, len);
+}
+
+void message_put_text(struct message_writer *w, const char *text)
+{
+    message_put_bytes(w, text, strlen(text));
+}
+
+void message_parse(struct message_reader *r, const uint8_t *buf, size_t len)
+{
+    *r = (struct message_reader){.next = buf, .left = len, .fds = {-1, -1}};
+    if (len == 0) {
+        r->failed = true;
+        return;
+    }
+    r->type = buf[0];
+    r->next++;
+    r->left--;
+}
+
+uint64_t message_get_number(struct message_reader *r, uint64_t max)
+{
+    uint64_t value = 0;
+
+    if (r->failed || r->left < 8) {
+        r->failed = true;
+        return 0;
+    }
+    for (int i = 0; i < 8; i++)
+        value = value << 8 | r->next[i];
+    r->next += 8;
+    r->left -= 8;
+    if (value > max) {
+        r->failed = true;
+        return 0;
+    }
+    return value;
+}
+
+const uint8_t *message_get_bytes(struct message_reader *r, size_t max, size_t *len)
+{
+    size_t n = (size_t)message_get_number(r, max);
+
+    if (r->failed || n > r->left) {
+        r->failed = true;
+        n = 0;
+    }
+    const uint8_t *bytes = r->next;
+    r->next += n;
+    r->left -= n;
+    *len = n;
+    return bytes;
+}
+
+void message_get_text(struct message_reader *r, char *text, size_t size)
+{
+    size_t len;
+    const uint8_t *bytes = message_get_bytes(r, size - 1, &len);
+
+    if (len > 0 && memchr(bytes, '\0', len) != NULL) {
+        r->failed = true;
+        len = 0;
+    }
+    if (len > 0)
+        memcpy(text, bytes, len);
+    text[len] = '\0';
+}
+
+bool message_complete(const struct message_reader *r)
+{
+    return !r->failed && r->left == 0;
+}
+
+union control {
+    struct cmsghdr header;
+    char space[CMSG_SPACE(2 * sizeof(int))];
+};
+
+int message_send(int fd, const struct message_writer *w, const int *fds, size_t count)
+{
+    union control control;
+    struct iovec part = {.iov_base = w->buf, .iov_len = w->len};
+    struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
+
+    if (w->failed)
+        return -EMSGSIZE;
+    if (count > 0) {
+        memset(&control, 0, sizeof control);
+        m.msg_control = control.space;
+        m.msg_controllen = CMSG_SPACE(count * sizeof(int));
+        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(count * sizeof(int));
+        memcpy(CMSG_DATA(c), fds, count * sizeof(int));
+    }
+    for (;;) {
+        if (sendmsg(fd, &m, MSG_NOSIGNAL) >= 0)
+            return 0;
+        if (errno == ECONNRESET)
+            return -EPIPE;
+        if (errno != EINTR)
+            return -errno;
+    }
+}
+
+/* Takes the descriptors out of m: the first `room` of them into fds, the others are closed. */
+static void take_descriptors(struct msghdr *m, int *fds, size_t room)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < count; i++) {
+            int got;
+            memcpy(&got, CMSG_DATA(c) + i * sizeof(int), sizeof got);
+            if (i < room)
+                fds[i] = got;
+            else
+                io_close(&got);
+        }
+    }
+}
+
+int message_receive(int fd, struct message_reader *r, uint8_t *buf, size_t size, bool want_fds)
+{
+    union control control;
+    struct iovec part = {.iov_base = buf, .iov_len = size};
+    struct msghdr m = {.msg_iov = &part,
+                       .msg_iovlen = 1,
+                       .msg_control = control.space,
+                       .msg_controllen = sizeof control.space};
+    ssize_t n;
+
+    do {
+        n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return errno == ECONNRESET ? -EPIPE : -errno;
+    int fds[2] = {-1, -1};
+    take_descriptors(&m, fds, want_fds ? 2 : 0);
+    if (n == 0)
+        return -EPIPE;
+    message_parse(r, buf, (size_t)n);
+    r->fds[0] = fds[0];
+    r->fds[1] = fds[1];
+    if ((m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+        io_close(&r->fds[0]);
+        io_close(&r->fds[1]);
+        return -EMSGSIZE;
+    }
+    return 0;
+}

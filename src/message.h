@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The messages between gate and monitor: one datagram each over a socketpair that keeps their
+ * bounds. Both sides read them with the same bounded reader. Layer 1. */
+#ifndef POSTERN_MESSAGE_H
+#define POSTERN_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum message_type {
+    /* gate to monitor */
+    MESSAGE_CHAIN = 1,   /* what the ClientHello asks for -> MESSAGE_CHAIN_IS */
+    MESSAGE_SIGN,        /* scheme, bytes -> MESSAGE_SIGNATURE */
+    MESSAGE_FACTS,       /* the handshake is done -> MESSAGE_HANDLER */
+    MESSAGE_PLAINTEXT,   /* start a handler before TLS -> MESSAGE_HANDLER */
+    MESSAGE_END_HANDLER, /* end the handler of the plaintext phase -> MESSAGE_ENDED */
+    MESSAGE_NOTE,        /* a line for the log, and how grave */
+    MESSAGE_END,         /* the gate's account of the connection, its last message */
+    /* monitor to gate */
+    MESSAGE_GO,        /* the first one: whether TLS can be had at all */
+    MESSAGE_CHAIN_IS,  /* certificate chain in DER, leaf first */
+    MESSAGE_SIGNATURE, /* the signature; empty: refused */
+    MESSAGE_HANDLER,   /* started: carries the descriptors; or failed: carries none */
+    MESSAGE_ENDED,     /* the handler of the plaintext phase has been ended */
+    MESSAGE_EXITED,    /* the handler has exited by itself */
+    MESSAGE_DRAIN      /* deliver what is in flight, then end */
+};
+
+/* The most bytes that one message carries. */
+#define MESSAGE_MAX 65536
+
+/* The name of a type for the log; "unknown" for what is none. */
+const char *message_name(unsigned type);
+
+/* Builds one message in a buffer of the caller's. What doesn't fit sets `failed`. */
+struct message_writer {
+    uint8_t *buf;
+    size_t size;
+    size_t len;
+    bool failed;
+};
+
+void message_begin(struct message_writer *w, uint8_t *buf, size_t size, enum message_type type);
+void message_put_number(struct message_writer *w, uint64_t value);
+void message_put_bytes(struct message_writer *w, const void *data, size_t len);
+void message_put_text(struct message_writer *w, const char *text);
+
+/* Reads one message, which stays in the caller's buffer. Whatever is missing or too long sets
+ * `failed` and gives 0 or an empty field from then on. */
+struct message_reader {
+    unsigned type;
+    const uint8_t *next;
+    size_t left;
+    bool failed;
+    int fds[2]; /* descriptors that came along, -1 where none did; the receiver owns them */
+};
+
+void message_parse(struct message_reader *r, const uint8_t *buf, size_t len);
+uint64_t message_get_number(struct message_reader *r, uint64_t max);
+/* Gives a pointer into the message and its length, at most max. */
+const uint8_t *message_get_bytes(struct message_reader *r, size_t max, size_t *len);
+/* Copies a field that is to be a C string; a NUL inside or size bytes or more is a failure. */
+void message_get_text(struct message_reader *r, char *text, size_t size);
+/* True if all went well and nothing is left over. */
+bool message_complete(const struct message_reader *r);
+
+/* Sends what w holds, with up to two descriptors. Returns 0 or a negative errno
+ * (-EMSGSIZE: w failed; -EPIPE: the other side is gone). */
+int message_send(int fd, const struct message_writer *w, const int *fds, size_t count);
+
+/* Receives one message into buf and starts r on it. `want_fds`: descriptors are welcome; any that
+ * come otherwise are closed. Waits for as long as it takes on a blocking descriptor.
+ * Returns 0, -EPIPE when the other side is gone, -EMSGSIZE for one that is too long or empty, or
+ * another negative errno. */
+int message_receive(int fd, struct message_reader *r, uint8_t *buf, size_t size, bool want_fds);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The command line and the configuration file. Layer 1. */
+#ifndef POSTERN_OPTIONS_H
+#define POSTERN_OPTIONS_H
+
+#include "peer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum policy { POLICY_REQUIRED, POLICY_AUTH, POLICY_OPTIONAL };
+enum jail_mode { JAIL_ON, JAIL_STRICT, JAIL_OFF };
+enum stdio_mode { STDIO_PIPE, STDIO_SOCKET };
+enum log_choice { LOG_CHOICE_AUTO, LOG_CHOICE_STDERR, LOG_CHOICE_SYSLOG };
+enum action { ACTION_SERVE, ACTION_CHECK, ACTION_HELP, ACTION_VERSION };
+
+/* A certificate chain and its key; key == NULL: in the same file. */
+struct pair {
+    const char *cert;
+    const char *key;
+};
+
+#define OPTIONS_PAIRS_MAX 2
+
+/* USER[:GROUP] as it was written; looked up only when it is used. */
+struct options {
+    enum action action;
+    struct pair pairs[OPTIONS_PAIRS_MAX];
+    size_t pair_count;
+    const char *starttls; /* a dialect's name; NULL: immediate TLS */
+    enum policy policy;
+    bool policy_given;
+    const char *name; /* NULL: gethostname() */
+    struct networks trusted;
+    bool ucspi_tls;
+    const char *user;
+    const char *handler_user;
+    const char *chroot_dir;
+    enum jail_mode jail;
+    enum stdio_mode stdio;
+    unsigned tls_min; /* as on the wire: 0x0303 for TLS 1.2 */
+    const char *ciphers;
+    const char *groups;
+    unsigned timeout_lobby; /* seconds; 0: none. So are all of these */
+    unsigned timeout_handshake;
+    unsigned timeout_idle;
+    unsigned timeout_session;
+    unsigned timeout_grace;
+    const char *config;
+    enum log_choice log;
+    int verbosity;  /* -1: -q, 0, 1: -v */
+    char **handler; /* NULL-terminated; the rest of argv */
+    char **owned;   /* strings that the configuration file gave; options_free() frees them */
+    size_t owned_count;
+};
+
+/* Reads argv and, if --config is there, that file; what the command line says wins. Writes one
+ * line to the log for the first thing that is wrong. Returns 0 or the exit status to end with
+ * (EX_USAGE; EX_CONFIG for what stands in the file). The strings in *o live as long as argv. */
+int options_read(struct options *o, int argc, char **argv);
+
+void options_free(struct options *o);
+
+/* Prints the options, one a line, for --help. */
+void options_help(FILE *out);
+
+/* How each policy is called on the command line. */
+const char *options_policy_name(enum policy policy);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* postern: a TLS gate for mail daemons that speak plaintext on stdin and stdout.
+ *
+ *   main → options → activation (which descriptors?) → peer (who?)
+ *        → monitor: vault, fork
+ *              gate: jail → handshake → facts → relay → close
+ *              monitor: serve the vault → on facts: handler → reap → summary → exit status */
+
+#include "activation.h"
+#include "check.h"
+#include "io.h"
+#include "log.h"
+#include "monitor.h"
+#include "options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+/* Until the options are known, what is wrong with them goes wherever somebody may read it. */
+static void open_first_log(void)
+{
+    if (activation_stderr_is_client())
+        log_open(LOG_TO_SYSLOG, LOG_NORMAL);
+    else
+        log_open(isatty(STDERR_FILENO) ? LOG_TO_STDERR : LOG_TO_BOTH, LOG_NORMAL);
+}
+
+static void open_log(const struct options *o)
+{
+    bool stderr_is_client = activation_stderr_is_client();
+    bool to_syslog = o->log == LOG_CHOICE_SYSLOG || stderr_is_client;
+
+    log_open(to_syslog ? LOG_TO_SYSLOG : LOG_TO_STDERR, (enum log_level)o->verbosity);
+    if (o->log == LOG_CHOICE_STDERR && stderr_is_client)
+        log_note("--log=stderr: standard error is the connection itself here: using syslog");
+}
+
+static int serve(const struct options *o)
+{
+    struct connection c;
+    char about[160];
+
+    open_log(o);
+    int status = activation_take(&c);
+    if (status != 0)
+        return status;
+    (void)snprintf(about, sizeof about, "client=%s ", c.client.text);
+    log_about(about);
+    return monitor_run(&c, o);
+}
+
+int main(int argc, char **argv)
+{
+    struct options o;
+    int status;
+
+    if (io_fill_standard() < 0)
+        return EX_OSERR;
+    open_first_log();
+    status = options_read(&o, argc, argv);
+    if (status == 0) {
+        switch (o.action) {
+        case ACTION_HELP:
+            options_help(stdout);
+            break;
+        case ACTION_VERSION:
+            check_print_version(stdout);
+            break;
+        case ACTION_CHECK:
+            status = check_run(&o, stdout);
+            break;
+        case ACTION_SERVE:
+            status = serve(&o);
+            break;
+        }
+    }
+    options_free(&o);
+    return status;
+}

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "relay.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* What one TLS record carries, and a quarter of a pipe. */
+#define BUFFER_SIZE 16384
+
+/* How often over its grace a handler may go on that still has output for its client. */
+#define GRACE_FACTOR 10
+
+/* One direction. */
+struct flow {
+    uint8_t *bytes;
+    size_t at;
+    size_t len;
+};
+
+struct state {
+    struct relay *r;
+    struct flow up;     /* client to handler */
+    struct flow down;   /* handler to client */
+    bool client_ended;  /* nothing more will be read from the client */
+    bool client_gone;   /* ... nor can anything be written to it */
+    bool handler_ended; /* nothing more will be read from the handler */
+    bool handler_exited;
+    bool draining;
+    bool held;  /* the answer waits for the client's first bytes */
+    bool ended; /* r->ending is set */
+    io_time session_end;
+    io_time idle_since;
+    io_time left_at;      /* when the client ended; 0: not yet */
+    io_time delivered_at; /* when the client last took bytes */
+};
+
+/* The first cause is the one that is told. */
+static void end(struct state *s, enum ending ending)
+{
+    if (!s->ended)
+        s->r->ending = ending;
+    s->ended = true;
+}
+
+static void client_ended(struct state *s, enum ending ending)
+{
+    end(s, ending);
+    s->client_ended = true;
+    s->held = false;
+    if (s->left_at == 0)
+        s->left_at = io_now();
+}
+
+static void client_gone(struct state *s)
+{
+    client_ended(s, ENDING_RESET);
+    s->client_gone = true;
+    s->down.len = 0;
+}
+
+static void close_to_handler(struct state *s)
+{
+    if (s->r->to_handler >= 0 && s->r->to_handler == s->r->from_handler)
+        (void)shutdown(s->r->to_handler, SHUT_WR);
+    else
+        io_close(&s->r->to_handler);
+    s->r->to_handler = -1;
+    s->up.len = 0;
+}
+
+static bool wants_client(const struct state *s)
+{
+    return s->up.len == 0 && !s->client_ended && !s->draining && s->r->ops->may_read(s->r->client);
+}
+
+static bool read_client(struct state *s)
+{
+    struct relay *r = s->r;
+
+    if (!wants_client(s))
+        return false;
+    ssize_t n = r->ops->read(r->client, s->up.bytes, BUFFER_SIZE);
+    if (n == -EAGAIN)
+        return false;
+    if (n > 0) {
+        s->up.at = 0;
+        s->up.len = (size_t)n;
+        r->in += (uint64_t)n;
+        s->held = false;
+    } else if (n == 0) {
+        client_ended(s, ENDING_CLIENT_CLOSE);
+    } else if (n == -EPIPE) {
+        client_ended(s, ENDING_TRUNCATED);
+    } else if (n == -ECONNRESET) {
+        client_gone(s);
+    } else {
+        end(s, ENDING_TLS_ERROR);
+        client_gone(s);
+    }
+    return true;
+}
+
+static bool write_handler(struct state *s)
+{
+    struct relay *r = s->r;
+    bool moved = false;
+
+    if (r->to_handler < 0) {
+        /* A handler that reads no more is no reason to stop listening to the client. */
+        moved = s->up.len > 0;
+        s->up.len = 0;
+        return moved;
+    }
+    while (s->up.len > 0) {
+        ssize_t n = io_write(r->to_handler, s->up.bytes + s->up.at, s->up.len);
+        if (n == -EAGAIN)
+            return moved;
+        moved = true;
+        if (n < 0) {
+            close_to_handler(s);
+            return true;
+        }
+        s->up.at += (size_t)n;
+        s->up.len -= (size_t)n;
+    }
+    if (s->client_ended || s->draining) {
+        close_to_handler(s);
+        moved = true;
+    }
+    return moved;
+}
+
+static bool wants_handler(const struct state *s)
+{
+    return s->down.len == 0 && !s->handler_ended;
+}
+
+/* True while records wait for room in the client's connection. */
+static bool flush_client(struct state *s)
+{
+    if (s->client_gone)
+        return false;
+    int rc = s->r->ops->flush(s->r->client);
+    if (rc == -EAGAIN)
+        return true;
+    if (rc < 0)
+        client_gone(s);
+    return false;
+}
+
+static bool read_handler(struct state *s)
+{
+    struct relay *r = s->r;
+
+    if (!wants_handler(s))
+        return false;
+    ssize_t n = io_read(r->from_handler, s->down.bytes, BUFFER_SIZE);
+    if (n == -EAGAIN && !s->handler_exited)
+        return false;
+    if (n > 0) {
+        s->down.at = 0;
+        s->down.len = (size_t)n;
+        if (s->client_gone)
+            s->down.len = 0;
+        return true;
+    }
+    s->handler_ended = true;
+    end(s, s->draining ? ENDING_SIGTERM : ENDING_HANDLER_CLOSE);
+    return true;
+}
+
+static bool write_client(struct state *s)
+{
+    struct relay *r = s->r;
+
+    if (s->down.len == 0 || s->client_gone || s->held)
+        return false;
+    ssize_t n = r->ops->write(r->client, s->down.bytes + s->down.at, s->down.len);
+    if (n == -EAGAIN)
+        return false;
+    if (n < 0) {
+        client_gone(s);
+        return true;
+    }
+    s->down.at += (size_t)n;
+    s->down.len -= (size_t)n;
+    r->out += (uint64_t)n;
+    s->delivered_at = io_now();
+    return true;
+}
+
+/* The next moment at which something is over, and what that is. */
+static io_time next_deadline(const struct state *s, enum ending *ending)
+{
+    const struct relay *r = s->r;
+    io_time idle = r->idle == 0 ? 0 : s->idle_since + (io_time)r->idle * 1000;
+    io_time grace = 0;
+
+    if (s->left_at != 0 && r->grace != 0) {
+        io_time silence = s->delivered_at > s->left_at ? s->delivered_at : s->left_at;
+        grace = io_earlier(silence + (io_time)r->grace * 1000,
+                           s->left_at + (io_time)r->grace * 1000 * GRACE_FACTOR);
+    }
+    io_time first = io_earlier(io_earlier(idle, s->session_end), grace);
+    *ending = first == grace  ? ENDING_TIMEOUT_GRACE
+              : first == idle ? ENDING_TIMEOUT_IDLE
+                              : ENDING_TIMEOUT_SESSION;
+    return first;
+}
+
+static bool overdue(struct state *s)
+{
+    enum ending ending;
+
+    if (io_remaining(next_deadline(s, &ending)) != 0)
+        return false;
+    end(s, ending);
+    s->r->overstayed = ending == ENDING_TIMEOUT_GRACE;
+    return true;
+}
+
+static void obey(struct state *s)
+{
+    switch (s->r->order(s->r->order_arg)) {
+    case RELAY_GO_ON:
+        break;
+    case RELAY_HANDLER_EXITED:
+        s->handler_exited = true;
+        break;
+    case RELAY_DRAIN:
+        end(s, ENDING_SIGTERM);
+        s->draining = true;
+        if (s->left_at == 0)
+            s->left_at = io_now();
+        break;
+    case RELAY_ABANDON:
+        end(s, ENDING_SIGTERM);
+        client_gone(s);
+        s->handler_ended = true;
+        break;
+    }
+}
+
+/* Waits for whatever can go on, or for a deadline. Returns 0 or a negative errno. */
+static int wait(struct state *s, bool unsent)
+{
+    enum { CLIENT_IN, CLIENT_OUT, TO_HANDLER, FROM_HANDLER, CONTROL, COUNT };
+    const struct relay *r = s->r;
+    bool writing = unsent || (s->down.len > 0 && !s->held);
+    bool gone = s->client_gone;
+    struct pollfd p[COUNT] = {
+        /* Without POLLIN only an error or the end of both directions is told. */
+        [CLIENT_IN] = {gone || s->client_ended ? -1 : r->client_in, wants_client(s) ? POLLIN : 0,
+                       0},
+        [CLIENT_OUT] = {!gone && writing ? r->client_out : -1, POLLOUT, 0},
+        [TO_HANDLER] = {r->to_handler, s->up.len > 0 ? POLLOUT : 0, 0},
+        [FROM_HANDLER] = {wants_handler(s) && !unsent ? r->from_handler : -1, POLLIN, 0},
+        [CONTROL] = {r->control, POLLIN, 0},
+    };
+    enum ending ending;
+    int n;
+
+    do {
+        n = poll(p, COUNT, io_remaining(next_deadline(s, &ending)));
+    } while (n < 0 && errno == EINTR);
+    if (n < 0) {
+        end(s, ENDING_SYSTEM);
+        return -errno;
+    }
+    if (p[CONTROL].revents != 0)
+        obey(s);
+    if (p[CLIENT_IN].events == 0 && (p[CLIENT_IN].revents & (POLLERR | POLLHUP | POLLNVAL)) != 0)
+        client_gone(s);
+    if (p[TO_HANDLER].events == 0 && p[TO_HANDLER].revents != 0)
+        close_to_handler(s);
+    return 0;
+}
+
+/* After the last byte: if bytes of the client were unread when the socket is closed, the kernel
+ * would send a reset, which can destroy what the client has not read yet. So its end is awaited. */
+static void linger(struct state *s)
+{
+    struct relay *r = s->r;
+    io_time deadline = io_deadline(r->grace == 0 ? GRACE_FACTOR : r->grace);
+    uint8_t *rubbish = s->up.bytes;
+
+    if (shutdown(r->client_out, SHUT_WR) != 0 || s->client_ended)
+        return;
+    for (;;) {
+        ssize_t n = io_read(r->client_in, rubbish, BUFFER_SIZE);
+        if (n == 0 || (n < 0 && n != -EAGAIN))
+            return;
+        if (io_remaining(deadline) == 0 || io_wait(r->client_in, POLLIN, -1, deadline) < 0)
+            return;
+    }
+}
+
+/* close_notify, then the end of our direction. */
+static void close_client(struct state *s)
+{
+    struct relay *r = s->r;
+    io_time deadline = io_deadline(r->grace == 0 ? GRACE_FACTOR : r->grace);
+
+    if (s->client_gone)
+        return;
+    r->ops->close(r->client);
+    while (flush_client(s))
+        if (io_wait(r->client_out, POLLOUT, -1, deadline) < 0)
+            return;
+    if (!s->client_gone)
+        linger(s);
+}
+
+static void run(struct state *s)
+{
+    for (;;) {
+        bool moved = read_client(s);
+        moved |= write_handler(s);
+        bool unsent = flush_client(s);
+        if (!unsent) {
+            moved |= read_handler(s);
+            moved |= write_client(s);
+        }
+        if (s->handler_ended && !unsent && s->down.len == 0)
+            return;
+        if (s->client_gone && s->up.len == 0)
+            return;
+        if (moved)
+            s->idle_since = io_now();
+        if (overdue(s) || (!moved && wait(s, unsent) < 0))
+            return;
+    }
+}
+
+int relay_run(struct relay *r)
+{
+    struct state s = {.r = r,
+                      .session_end = io_deadline(r->session),
+                      .idle_since = io_now(),
+                      .held = r->answer_len > 0};
+
+    r->in = r->out = 0;
+    r->overstayed = false;
+    s.up.bytes = malloc(BUFFER_SIZE);
+    s.down.bytes = malloc(BUFFER_SIZE);
+    int rc = s.up.bytes == NULL || s.down.bytes == NULL ? -ENOMEM : 0;
+    if (rc == 0 && r->answer_len > 0) {
+        memcpy(s.down.bytes, r->answer, r->answer_len);
+        s.down.len = r->answer_len;
+    }
+    if (rc == 0) {
+        run(&s);
+        close_client(&s);
+    }
+    close_to_handler(&s);
+    io_close(&r->from_handler);
+    free(s.up.bytes);
+    free(s.down.bytes);
+    return rc;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The loop that carries bytes between the client and the handler's pipes. Layer 3. */
+#ifndef POSTERN_RELAY_H
+#define POSTERN_RELAY_H
+
+#include "facts.h"
+#include "io.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* How the relay reads and writes the client, which may be TLS or not. */
+struct relay_client {
+    /* More than 0 bytes; 0: the client's orderly end; -EAGAIN; -EPIPE: its end without
+     * close_notify; -ECONNRESET; any other negative errno: a broken record. */
+    ssize_t (*read)(void *client, void *buf, size_t len);
+    /* How many of len bytes were taken (0 < n), -EAGAIN, or another negative errno. */
+    ssize_t (*write)(void *client, const void *buf, size_t len);
+    /* 0 when all that was taken has been sent, -EAGAIN, or another negative errno. */
+    int (*flush)(void *client);
+    bool (*may_read)(void *client); /* reading now is no danger to memory */
+    void (*close)(void *client);    /* queue close_notify */
+};
+
+/* What the monitor may say while the relay runs. */
+enum relay_order {
+    RELAY_GO_ON,
+    RELAY_HANDLER_EXITED, /* what its pipe still holds is all there will be */
+    RELAY_DRAIN,          /* take nothing new from the client, deliver the rest, end */
+    RELAY_ABANDON         /* the monitor is gone */
+};
+
+#define RELAY_ANSWER_MAX 4096
+
+struct relay {
+    /* Set by the caller. */
+    const struct relay_client *ops;
+    void *client;
+    int client_in, client_out;
+    int to_handler, from_handler; /* the relay owns and closes these */
+    int control;                  /* readable when there is an order; -1: none */
+    enum relay_order (*order)(void *arg);
+    void *order_arg;
+    unsigned idle, session, grace; /* seconds, 0: none */
+    const uint8_t *answer; /* for the client's first command, whatever that is; NULL: none */
+    size_t answer_len;     /* at most RELAY_ANSWER_MAX */
+    /* The outcome. */
+    uint64_t in;  /* bytes from the client to the handler */
+    uint64_t out; /* bytes from the handler to the client */
+    enum ending ending;
+    bool overstayed; /* the handler has used up its grace already */
+};
+
+/* Runs until both directions are done or a time-out, an order or an error ends it; the client's
+ * end has then been closed in an orderly way where that was possible. Returns 0; or -ENOMEM. */
+int relay_run(struct relay *r);
+
+#endif

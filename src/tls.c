@@ -1,0 +1,616 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tls.h"
+
+#include "alert.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include <wolfssl/options.h>
+#include <wolfssl/ssl.h>
+#include <wolfssl/error-ssl.h>
+#include <wolfssl/wolfcrypt/cryptocb.h>
+#include <wolfssl/wolfcrypt/error-crypt.h>
+
+#define WHY_SIZE 160
+#define SEED_DEVICE 1
+#define GROUPS_MAX 16
+#define QUEUE_MAX (64U * 1024) /* more than this unsent is an error */
+#define QUEUE_STOP_READING (32U * 1024)
+
+struct tls {
+    WOLFSSL_CTX *context;
+    WOLFSSL *ssl;
+    int in;
+    int out;
+    const uint8_t *first; /* bytes to be read before those of `in` */
+    size_t first_len;
+    uint8_t *queue; /* records that the descriptor has not taken yet */
+    size_t queue_at;
+    size_t queue_len;
+    size_t queue_size;
+    int write_error; /* of the descriptor, as a negative errno */
+    bool reset;
+    bool ended; /* the client's FIN has come */
+    tls_signer *sign;
+    void *signer;
+    int sign_error;
+};
+
+/* TLS 1.3 suites come first whatever the order is: otherwise wolfSSL 5.5 may refuse clients that
+ * offer both versions. AES goes before ChaCha20 only where it is done in hardware. */
+#define TLS13_AES "TLS13-AES128-GCM-SHA256:TLS13-AES256-GCM-SHA384"
+#define TLS13_CHACHA "TLS13-CHACHA20-POLY1305-SHA256"
+#define TLS12_AES                                                                                  \
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"     \
+    "ECDHE-RSA-AES256-GCM-SHA384"
+#define TLS12_CHACHA "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+
+#if defined(WOLFSSL_AESNI) || defined(WOLFSSL_ARMASM)
+static const char default_ciphers[] = TLS13_AES ":" TLS13_CHACHA ":" TLS12_AES ":" TLS12_CHACHA;
+#else
+static const char default_ciphers[] = TLS13_CHACHA ":" TLS13_AES ":" TLS12_CHACHA ":" TLS12_AES;
+#endif
+
+static const char default_groups[] = "X25519:P-256:P-384";
+
+static const struct {
+    const char *name;
+    int group;
+} group_names[] = {
+#ifdef HAVE_CURVE25519
+    {"X25519", WOLFSSL_ECC_X25519},
+#endif
+#ifdef HAVE_CURVE448
+    {"X448", WOLFSSL_ECC_X448},
+#endif
+    {"P-256", WOLFSSL_ECC_SECP256R1},
+    {"P-384", WOLFSSL_ECC_SECP384R1},
+    {"P-521", WOLFSSL_ECC_SECP521R1},
+    {"secp256r1", WOLFSSL_ECC_SECP256R1},
+    {"secp384r1", WOLFSSL_ECC_SECP384R1},
+    {"secp521r1", WOLFSSL_ECC_SECP521R1},
+    {"prime256v1", WOLFSSL_ECC_SECP256R1},
+};
+
+/* Seeds from getrandom(): a jail has no /dev/urandom to open. Everything else is left to the
+ * library. */
+static int seed(int device, wc_CryptoInfo *info, void *context)
+{
+    (void)device;
+    (void)context;
+    if (info->algo_type != WC_ALGO_TYPE_SEED)
+        return CRYPTOCB_UNAVAILABLE;
+    for (word32 have = 0; have < info->seed.sz;) {
+        ssize_t n = getrandom(info->seed.seed + have, info->seed.sz - have, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return RNG_FAILURE_E;
+        have += (word32)n;
+    }
+    return 0;
+}
+
+static int receive(WOLFSSL *ssl, char *buf, int size, void *context)
+{
+    struct tls *t = context;
+
+    (void)ssl;
+    if (t->first_len > 0) {
+        size_t n = (size_t)size < t->first_len ? (size_t)size : t->first_len;
+        memcpy(buf, t->first, n);
+        t->first += n;
+        t->first_len -= n;
+        return (int)n;
+    }
+    ssize_t n = io_read(t->in, buf, (size_t)size);
+    if (n > 0)
+        return (int)n;
+    if (n == -EAGAIN)
+        return WOLFSSL_CBIO_ERR_WANT_READ;
+    t->ended = true;
+    if (n == 0)
+        return WOLFSSL_CBIO_ERR_CONN_CLOSE;
+    t->reset = true;
+    return WOLFSSL_CBIO_ERR_CONN_RST;
+}
+
+static int enqueue(struct tls *t, const uint8_t *bytes, size_t len)
+{
+    if (t->queue_len == 0)
+        t->queue_at = 0;
+    if (t->queue_at + t->queue_len + len > t->queue_size) {
+        size_t size = t->queue_len + len;
+        if (size > QUEUE_MAX)
+            return -ENOBUFS;
+        uint8_t *queue = malloc(size);
+        if (queue == NULL)
+            return -ENOMEM;
+        if (t->queue_len > 0)
+            memcpy(queue, t->queue + t->queue_at, t->queue_len);
+        free(t->queue);
+        t->queue = queue;
+        t->queue_at = 0;
+        t->queue_size = size;
+    }
+    memcpy(t->queue + t->queue_at + t->queue_len, bytes, len);
+    t->queue_len += len;
+    return 0;
+}
+
+/* The library never has to wait: what the descriptor doesn't take at once is queued here. So an
+ * answer that a read provokes can't get mixed up with a write that was begun before. */
+static int transmit(WOLFSSL *ssl, char *buf, int size, void *context)
+{
+    struct tls *t = context;
+    size_t sent = 0;
+
+    (void)ssl;
+    if (t->write_error != 0)
+        return WOLFSSL_CBIO_ERR_CONN_RST;
+    if (t->queue_len == 0) {
+        ssize_t n = io_write(t->out, buf, (size_t)size);
+        if (n < 0 && n != -EAGAIN)
+            t->write_error = (int)n;
+        else if (n > 0)
+            sent = (size_t)n;
+    }
+    if (t->write_error == 0 && sent < (size_t)size)
+        t->write_error = enqueue(t, (const uint8_t *)buf + sent, (size_t)size - sent);
+    return t->write_error == 0 ? size : WOLFSSL_CBIO_ERR_CONN_RST;
+}
+
+int tls_flush(struct tls *t)
+{
+    while (t->queue_len > 0 && t->write_error == 0) {
+        ssize_t n = io_write(t->out, t->queue + t->queue_at, t->queue_len);
+        if (n == -EAGAIN)
+            return -EAGAIN;
+        if (n < 0) {
+            t->write_error = (int)n;
+            break;
+        }
+        t->queue_at += (size_t)n;
+        t->queue_len -= (size_t)n;
+    }
+    return t->write_error;
+}
+
+/* All signing callbacks: *size is touched only when it went well. */
+static int sign(struct tls *t, enum sign_as how, const byte *data, word32 len, byte *sig,
+                word32 *size)
+{
+    size_t sig_len = *size;
+
+    t->sign_error = t->sign(t->signer, how, data, len, sig, &sig_len);
+    if (t->sign_error < 0)
+        return WC_HW_E;
+    *size = (word32)sig_len;
+    return 0;
+}
+
+static int sign_ecdsa(WOLFSSL *ssl, const byte *in, word32 in_len, byte *out, word32 *out_len,
+                      const byte *key, word32 key_len, void *context)
+{
+    (void)ssl;
+    (void)key;
+    (void)key_len;
+    return sign(context, SIGN_ECDSA, in, in_len, out, out_len);
+}
+
+#ifdef HAVE_ED25519
+static int sign_ed25519(WOLFSSL *ssl, const byte *in, word32 in_len, byte *out, word32 *out_len,
+                        const byte *key, word32 key_len, void *context)
+{
+    (void)ssl;
+    (void)key;
+    (void)key_len;
+    return sign(context, SIGN_ED25519, in, in_len, out, out_len);
+}
+#endif
+
+static int sign_rsa(WOLFSSL *ssl, const byte *in, word32 in_len, byte *out, word32 *out_len,
+                    const byte *key, word32 key_len, void *context)
+{
+    (void)ssl;
+    (void)key;
+    (void)key_len;
+    return sign(context, SIGN_RSA_PKCS1, in, in_len, out, out_len);
+}
+
+static int sign_rsa_pss(WOLFSSL *ssl, const byte *in, word32 in_len, byte *out, word32 *out_len,
+                        int hash, int mgf, const byte *key, word32 key_len, void *context)
+{
+    enum sign_as how = SIGN_RSA_PSS_SHA256;
+
+    (void)ssl;
+    (void)mgf;
+    (void)key;
+    (void)key_len;
+    if (hash == SHA384h)
+        how = SIGN_RSA_PSS_SHA384;
+    else if (hash == SHA512h)
+        how = SIGN_RSA_PSS_SHA512;
+    return sign(context, how, in, in_len, out, out_len);
+}
+
+/* wolfSSL would check RSA signatures with a key that it does not have; the vault has checked
+ * them. 0 means "verified, don't compare". */
+static int check_rsa(WOLFSSL *ssl, byte *sig, word32 sig_len, byte **out, const byte *key,
+                     word32 key_len, void *context)
+{
+    (void)ssl;
+    (void)sig;
+    (void)sig_len;
+    (void)out;
+    (void)key;
+    (void)key_len;
+    (void)context;
+    return 0;
+}
+
+static int check_rsa_pss(WOLFSSL *ssl, byte *sig, word32 sig_len, byte **out, int hash, int mgf,
+                         const byte *key, word32 key_len, void *context)
+{
+    (void)hash;
+    (void)mgf;
+    return check_rsa(ssl, sig, sig_len, out, key, key_len, context);
+}
+
+static void set_signers(struct tls *t)
+{
+    wolfSSL_CTX_SetEccSignCb(t->context, sign_ecdsa);
+    wolfSSL_SetEccSignCtx(t->ssl, t);
+#ifdef HAVE_ED25519
+    wolfSSL_CTX_SetEd25519SignCb(t->context, sign_ed25519);
+    wolfSSL_SetEd25519SignCtx(t->ssl, t);
+#endif
+    wolfSSL_CTX_SetRsaSignCb(t->context, sign_rsa);
+    wolfSSL_CTX_SetRsaSignCheckCb(t->context, check_rsa);
+    wolfSSL_SetRsaSignCtx(t->ssl, t);
+    wolfSSL_CTX_SetRsaPssSignCb(t->context, sign_rsa_pss);
+    wolfSSL_CTX_SetRsaPssSignCheckCb(t->context, check_rsa_pss);
+    wolfSSL_SetRsaPssSignCtx(t->ssl, t);
+}
+
+/* "X25519:P-256" → wolfSSL's numbers. Returns how many, or -EINVAL. */
+static int parse_groups(const char *list, int groups[GROUPS_MAX])
+{
+    int count = 0;
+
+    while (*list != '\0') {
+        size_t len = strcspn(list, ":,");
+        size_t i = 0;
+        while (i < sizeof group_names / sizeof group_names[0] &&
+               (strlen(group_names[i].name) != len ||
+                strncasecmp(group_names[i].name, list, len) != 0))
+            i++;
+        if (i == sizeof group_names / sizeof group_names[0] || count == GROUPS_MAX)
+            return -EINVAL;
+        groups[count++] = group_names[i].group;
+        list += len;
+        list += strspn(list, ":,");
+    }
+    return count > 0 ? count : -EINVAL;
+}
+
+static int set_groups(WOLFSSL_CTX *context, const char *list, char *why)
+{
+    int groups[GROUPS_MAX];
+    int count = parse_groups(list, groups);
+
+    if (count < 0 || wolfSSL_CTX_set_groups(context, groups, count) != WOLFSSL_SUCCESS) {
+        (void)snprintf(why, WHY_SIZE,
+                       "--groups: wants X25519, P-256, P-384 or P-521 with colons "
+                       "between");
+        return -EINVAL;
+    }
+    for (int i = 0; i < count; i++)
+        (void)wolfSSL_CTX_UseSupportedCurve(context, (word16)groups[i]);
+    return 0;
+}
+
+static int set_context(WOLFSSL_CTX *context, const char *ciphers, const char *groups, char *why)
+{
+    if (wolfSSL_CTX_set_cipher_list(context, ciphers != NULL ? ciphers : default_ciphers) !=
+        WOLFSSL_SUCCESS) {
+        (void)snprintf(why, WHY_SIZE, "--ciphers: the TLS library knows none of these suites");
+        return -EINVAL;
+    }
+    (void)wolfSSL_CTX_set_session_cache_mode(context, WOLFSSL_SESS_CACHE_OFF);
+    wolfSSL_CTX_set_verify(context, WOLFSSL_VERIFY_NONE, NULL);
+#ifdef HAVE_SESSION_TICKET
+    (void)wolfSSL_CTX_NoTicketTLSv12(context);
+#ifdef WOLFSSL_TLS13
+    (void)wolfSSL_CTX_no_ticket_TLSv13(context);
+#endif
+#endif
+    return set_groups(context, groups != NULL ? groups : default_groups, why);
+}
+
+static int minimum_version(unsigned version)
+{
+    static const int versions[] = {WOLFSSL_TLSV1, WOLFSSL_TLSV1_1, WOLFSSL_TLSV1_2,
+                                   WOLFSSL_TLSV1_3};
+
+    return versions[version - 0x0301];
+}
+
+int tls_start(void)
+{
+    if (wolfSSL_Init() != WOLFSSL_SUCCESS ||
+        wc_CryptoCb_RegisterDevice(SEED_DEVICE, seed, NULL) != 0)
+        return -EIO;
+    return 0;
+}
+
+static int make_context(struct tls *t, const struct tls_setup *setup, char *why)
+{
+    t->context = wolfSSL_CTX_new(wolfSSLv23_server_method());
+    if (t->context == NULL) {
+        (void)snprintf(why, WHY_SIZE, "no memory for TLS");
+        return -ENOMEM;
+    }
+    (void)wolfSSL_CTX_SetDevId(t->context, SEED_DEVICE);
+    if (wolfSSL_CTX_SetMinVersion(t->context, minimum_version(setup->version_min)) !=
+        WOLFSSL_SUCCESS) {
+        (void)snprintf(why, WHY_SIZE, "--tls-min: this TLS library does not have that version");
+        return -EINVAL;
+    }
+    int rc = set_context(t->context, setup->ciphers, setup->groups, why);
+    if (rc < 0)
+        return rc;
+    int error = wolfSSL_CTX_use_certificate_chain_buffer_format(
+        t->context, setup->chain, (long)setup->chain_len, WOLFSSL_FILETYPE_ASN1);
+    if (error != WOLFSSL_SUCCESS) {
+        (void)snprintf(why, WHY_SIZE, "the TLS library refuses the certificate: %s",
+                       wolfSSL_ERR_reason_error_string((unsigned long)error));
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int tls_new(struct tls **made, int in, int out, const struct tls_setup *setup, char *why)
+{
+    struct tls *t = calloc(1, sizeof *t);
+
+    *made = NULL;
+    if (t == NULL) {
+        (void)snprintf(why, WHY_SIZE, "no memory for TLS");
+        return -ENOMEM;
+    }
+    t->in = in;
+    t->out = out;
+    t->first = setup->first;
+    t->first_len = setup->first_len;
+    t->sign = setup->sign;
+    t->signer = setup->signer;
+    int rc = make_context(t, setup, why);
+    if (rc < 0)
+        goto fail;
+    wolfSSL_CTX_SetIORecv(t->context, receive);
+    wolfSSL_CTX_SetIOSend(t->context, transmit);
+    t->ssl = wolfSSL_new(t->context);
+    if (t->ssl == NULL) {
+        (void)snprintf(why, WHY_SIZE,
+                       "the TLS library makes no session: no memory or no randomness");
+        rc = -ENOMEM;
+        goto fail;
+    }
+    wolfSSL_SetIOReadCtx(t->ssl, t);
+    wolfSSL_SetIOWriteCtx(t->ssl, t);
+    set_signers(t);
+    /* The exporter needs the handshake's secrets a little longer. */
+    wolfSSL_KeepArrays(t->ssl);
+    *made = t;
+    return 0;
+fail:
+    tls_free(t);
+    return rc;
+}
+
+/* Says in words why the handshake failed. */
+static int explain(struct tls *t, int error, char *why)
+{
+    WOLFSSL_ALERT_HISTORY alerts;
+
+    memset(&alerts, 0, sizeof alerts);
+    (void)wolfSSL_get_alert_history(t->ssl, &alerts);
+    if (t->sign_error != 0) {
+        (void)snprintf(why, WHY_SIZE, "no signature: %s", strerror(-t->sign_error));
+        return -EPROTO;
+    }
+    if (alerts.last_rx.level != alert_none && alerts.last_rx.code != close_notify) {
+        (void)snprintf(why, WHY_SIZE, "client sent alert %s: %s", alert_name(alerts.last_rx.code),
+                       alert_meaning(alerts.last_rx.code));
+        return -EPROTO;
+    }
+    if (t->ended || t->write_error != 0 || error == ZERO_RETURN) {
+        (void)snprintf(why, WHY_SIZE, "client left during the handshake%s",
+                       t->reset ? " (connection reset)" : "");
+        return -EPIPE;
+    }
+    switch (error) {
+    case MATCH_SUITE_ERROR:
+    case UNSUPPORTED_SUITE:
+        (void)snprintf(why, WHY_SIZE, "no shared cipher suite: see --ciphers");
+        break;
+    case VERSION_ERROR:
+    case UNSUPPORTED_PROTO_VERSION:
+        (void)snprintf(why, WHY_SIZE, "no shared TLS version: see --tls-min");
+        break;
+    case BAD_KEY_SHARE_DATA:
+    case ECC_CURVE_ERROR:
+    case KEY_SHARE_ERROR:
+        (void)snprintf(why, WHY_SIZE, "no shared key exchange group: see --groups");
+        break;
+    default:
+        (void)snprintf(why, WHY_SIZE, "%s (wolfSSL error %d)",
+                       wolfSSL_ERR_reason_error_string((unsigned long)error), error);
+    }
+    return -EPROTO;
+}
+
+/* Waits until the client can go on: for its bytes, and while records are queued for room. */
+static int wait_for_client(const struct tls *t, bool reading, int watch, io_time deadline)
+{
+    struct pollfd p[3] = {{.fd = reading ? t->in : -1, .events = POLLIN},
+                          {.fd = t->queue_len > 0 ? t->out : -1, .events = POLLOUT},
+                          {.fd = watch, .events = POLLIN}};
+    int n;
+
+    do {
+        n = poll(p, 3, io_remaining(deadline));
+    } while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return -errno;
+    if (n == 0)
+        return -ETIMEDOUT;
+    return p[2].revents != 0 ? -ECANCELED : 0;
+}
+
+int tls_handshake(struct tls *t, int watch, io_time deadline, char *why)
+{
+    for (;;) {
+        int done = wolfSSL_accept(t->ssl);
+        int error = done == WOLFSSL_SUCCESS ? 0 : wolfSSL_get_error(t->ssl, done);
+        if (error != 0 && error != WOLFSSL_ERROR_WANT_READ) {
+            (void)tls_flush(t); /* the alert, if there is one */
+            return explain(t, error, why);
+        }
+        int rc = tls_flush(t);
+        if (rc < 0 && rc != -EAGAIN)
+            return explain(t, SOCKET_ERROR_E, why);
+        if (error == 0 && rc == 0)
+            return 0;
+        rc = wait_for_client(t, error != 0, watch, deadline);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+void tls_take_facts(struct tls *t, struct facts *facts)
+{
+    int suite = wolfSSL_get_current_cipher_suite(t->ssl);
+    const char *cipher =
+        wolfSSL_get_cipher_name_iana_from_suite((unsigned char)(suite >> 8), (unsigned char)suite);
+    const char *group = wolfSSL_get_curve_name(t->ssl);
+    (void)snprintf(facts->version, sizeof facts->version, "%s", wolfSSL_get_version(t->ssl));
+    (void)snprintf(facts->cipher, sizeof facts->cipher, "%s", cipher != NULL ? cipher : "");
+    (void)snprintf(facts->group, sizeof facts->group, "%s", group != NULL ? group : "");
+    for (char *p = facts->group; *p != '\0'; p++)
+        if (*p >= 'A' && *p <= 'Z')
+            *p = (char)(*p + ('a' - 'A'));
+    facts->resumed = wolfSSL_session_reused(t->ssl) == 1;
+#ifdef HAVE_KEYING_MATERIAL
+    static const char label[] = "EXPORTER-Channel-Binding"; /* RFC 9266 section 2 */
+    facts->has_exporter = wolfSSL_export_keying_material(
+                              t->ssl, facts->exporter, sizeof facts->exporter, label,
+                              sizeof label - 1, (const unsigned char *)"", 0, 1) == WOLFSSL_SUCCESS;
+#endif
+    wolfSSL_FreeArrays(t->ssl);
+}
+
+ssize_t tls_read(struct tls *t, void *buf, size_t len)
+{
+    int n = wolfSSL_read(t->ssl, buf, (int)len);
+
+    if (n > 0)
+        return n;
+    int error = wolfSSL_get_error(t->ssl, n);
+    if (error == WOLFSSL_ERROR_WANT_READ)
+        return -EAGAIN;
+    if (error == WOLFSSL_ERROR_ZERO_RETURN)
+        return 0;
+    if (t->write_error != 0)
+        return t->write_error;
+    if (t->reset)
+        return -ECONNRESET;
+    return t->ended ? -EPIPE : -EPROTO;
+}
+
+int tls_write(struct tls *t, const void *buf, size_t len)
+{
+    int n = wolfSSL_write(t->ssl, buf, (int)len);
+
+    if (n == (int)len)
+        return 0;
+    return t->write_error != 0 ? t->write_error : -EPROTO;
+}
+
+bool tls_may_read(const struct tls *t)
+{
+    return t->queue_len < QUEUE_STOP_READING;
+}
+
+void tls_close(struct tls *t)
+{
+    (void)wolfSSL_shutdown(t->ssl);
+}
+
+void tls_free(struct tls *t)
+{
+    if (t == NULL)
+        return;
+    wolfSSL_free(t->ssl);
+    wolfSSL_CTX_free(t->context);
+    free(t->queue);
+    free(t);
+}
+
+int tls_check_lists(const char *ciphers, const char *groups, char *why)
+{
+    int rc = -ENOMEM;
+
+    (void)snprintf(why, WHY_SIZE, "no memory for TLS");
+    if (wolfSSL_Init() != WOLFSSL_SUCCESS)
+        return rc;
+    WOLFSSL_CTX *context = wolfSSL_CTX_new(wolfSSLv23_server_method());
+    if (context != NULL)
+        rc = set_context(context, ciphers, groups, why);
+    wolfSSL_CTX_free(context);
+    return rc;
+}
+
+void tls_print_version(FILE *out)
+{
+    static const char *const features[] = {
+#ifdef WOLFSSL_TLS13
+        "TLS1.3",
+#endif
+#ifndef WOLFSSL_NO_TLS12
+        "TLS1.2",
+#endif
+#ifndef NO_OLD_TLS
+        "TLS1.1",
+#endif
+#ifdef WOLFSSL_ALLOW_TLSV10
+        "TLS1.0",
+#endif
+#ifdef HAVE_SNI
+        "SNI",
+#endif
+#ifdef HAVE_CURVE25519
+        "X25519",
+#endif
+#ifdef HAVE_ED25519
+        "Ed25519",
+#endif
+#if defined(WOLFSSL_AESNI) || defined(WOLFSSL_ARMASM)
+        "AES-hardware",
+#endif
+#ifdef HAVE_KEYING_MATERIAL
+        "exporter",
+#endif
+    };
+
+    (void)fprintf(out, "wolfSSL %s (built against %s):", wolfSSL_lib_version(),
+                  LIBWOLFSSL_VERSION_STRING);
+    for (size_t i = 0; i < sizeof features / sizeof features[0]; i++)
+        (void)fprintf(out, " %s", features[i]);
+    (void)fputc('\n', out);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The session side of TLS: wolfSSL in the gate, without any private key. Layer 3. */
+#ifndef POSTERN_TLS_H
+#define POSTERN_TLS_H
+
+#include "certs.h"
+#include "facts.h"
+#include "io.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Asks whoever has the key for a signature of at most *sig_len bytes; 0 or a negative errno. */
+typedef int tls_signer(void *who, enum sign_as how, const uint8_t *data, size_t len, uint8_t *sig,
+                       size_t *sig_len);
+
+struct tls_setup {
+    unsigned version_min; /* 0x0303: TLS 1.2 */
+    const char *ciphers;  /* NULL: the default */
+    const char *groups;   /* NULL: the default */
+    const uint8_t *chain; /* DER certificates one behind the other, leaf first */
+    size_t chain_len;
+    const uint8_t *first; /* bytes of the client that have been read already; they must stay */
+    size_t first_len;     /* where they are until the handshake is done */
+    tls_signer *sign;
+    void *signer;
+};
+
+struct tls;
+
+/* Starts the library; to be called once, while files can still be opened: builds with OpenSSL's
+ * names read /dev/urandom for a generator that postern never uses. Returns 0 or -EIO. */
+int tls_start(void);
+
+/* Makes context and object for one connection on non-blocking descriptors, which stay the
+ * caller's. Returns 0 and *t, which tls_free() frees; or a negative errno and in `why` (at least
+ * 160 bytes) the reason in words. */
+int tls_new(struct tls **t, int in, int out, const struct tls_setup *setup, char *why);
+
+/* Does the handshake. Returns 0; -ETIMEDOUT, -ECANCELED (watch), -EPIPE (the client left), or
+ * -EPROTO and in `why` (at least 160 bytes) the reason in words. */
+int tls_handshake(struct tls *t, int watch, io_time deadline, char *why);
+
+/* Fills in what the handshake agreed on, all but the name; then gives back the memory that only
+ * the handshake needed. */
+void tls_take_facts(struct tls *t, struct facts *facts);
+
+/* Decrypted bytes: more than 0; 0 after the client's close_notify; -EAGAIN; -EPIPE: the client's
+ * end of the connection came without close_notify; -ECONNRESET; -EPROTO. */
+ssize_t tls_read(struct tls *t, void *buf, size_t len);
+
+/* Takes len bytes, at most TLS_RECORD_MAX, and sends as much as the descriptor takes; the rest goes
+ * out with tls_flush(). To be called only while tls_flush() has nothing left.
+ * Returns 0 or a negative errno. */
+#define TLS_RECORD_MAX 16384
+int tls_write(struct tls *t, const void *buf, size_t len);
+
+/* Sends what is left of earlier records: 0 when nothing is left, -EAGAIN, or another errno. */
+int tls_flush(struct tls *t);
+
+/* True if tls_read() may be called now: bounds what a client can make us queue by asking for
+ * answers (KeyUpdate) that it doesn't read. */
+bool tls_may_read(const struct tls *t);
+
+/* Queues close_notify, to be sent by tls_flush(). */
+void tls_close(struct tls *t);
+
+void tls_free(struct tls *t);
+
+/* Proves lists of suites and groups (either may be NULL) without a connection. Returns 0, or
+ * -EINVAL and the reason in `why`. */
+int tls_check_lists(const char *ciphers, const char *groups, char *why);
+
+/* Prints the library's version and what of it postern can use, for --version. */
+void tls_print_version(FILE *out);
+
+#endif
