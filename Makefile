@@ -1,35 +1,44 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# make            builds build/postern
-# make demo       shows it at work       make check   tests it
-# make install    PREFIX=/usr/local, DESTDIR=
-# Variables: CC CFLAGS CPPFLAGS LDFLAGS PKG_CONFIG PREFIX DESTDIR SECCOMP=0 BUILD
+#
+# make            build build/postern
+# make demo       show it at work: a real IMAP daemon, read over TLS on loopback
+# make check      run all tests (POSTERN=path: of another build)
+# make install    into PREFIX (/usr/local), below DESTDIR; make uninstall
+# make asan       run all tests under AddressSanitizer and UBSan
+# make tidy       cppcheck, clang-tidy and clang-format
+# make fuzz       fuzz each parser for TIME seconds (60 in all)
+# make clean
+#
+# Variables: CC CFLAGS CPPFLAGS LDFLAGS LDLIBS PKG_CONFIG PREFIX DESTDIR BUILD, SECCOMP=0 to build
+# without libseccomp, V=1 to see the commands.
 
 VERSION = 0.1
 PREFIX ?= /usr/local
-SBINDIR = $(PREFIX)/sbin
-MANDIR = $(PREFIX)/share/man
-EMPTYDIR = $(PREFIX)/lib/postern/empty
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR ?= $(PREFIX)/share/man
+EMPTYDIR ?= $(PREFIX)/lib/postern/empty
 BUILD ?= build
 SECCOMP ?= 1
 PKG_CONFIG ?= pkg-config
+PYTHON ?= /usr/bin/python3
+CFLAGS ?= -O2 -g
 
 PACKAGES = wolfssl inih
-ifeq ($(SECCOMP),1)
+ifneq ($(SECCOMP),0)
 PACKAGES += libseccomp
 FEATURES += -DPOSTERN_SECCOMP
 endif
 
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes
-HARDENING = -fPIE -fstack-protector-strong $(if $(findstring -fsanitize,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
-CFLAGS ?= -O2 -g
-LDFLAGS ?=
-
-# -fcf-protection is for x86 only; ask the compiler, which may be a cross compiler.
+# _FORTIFY_SOURCE wants optimisation, and gets in the way of the sanitizers.
+FORTIFY = $(if $(findstring -fsanitize,$(CFLAGS))$(findstring -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+# For x86 only; the compiler, which may be a cross compiler, knows.
 CF_PROTECTION := $(shell $(CC) -Werror -fcf-protection -E -x c /dev/null >/dev/null 2>&1 && echo -fcf-protection)
+HARDENING = -fPIE -fstack-protector-strong $(FORTIFY) $(CF_PROTECTION)
 
-ALL_CFLAGS = -std=c11 $(WARNINGS) $(HARDENING) $(CF_PROTECTION) $(CFLAGS)
 ALL_CPPFLAGS = -D_GNU_SOURCE -Isrc -DPOSTERN_VERSION='"$(VERSION)"' \
 	-DPOSTERN_EMPTY_DIR='"$(EMPTYDIR)"' $(FEATURES) $(PACKAGE_CFLAGS) $(CPPFLAGS)
+ALL_CFLAGS = -std=c11 $(WARNINGS) $(HARDENING) $(CFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 PACKAGE_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
 PACKAGE_LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
@@ -40,19 +49,19 @@ LIBRARY = $(filter-out $(BUILD)/obj/postern.o,$(OBJECTS))
 UNITS = $(sort $(wildcard tests/unit/*.c))
 UNIT_PROGRAMS = $(UNITS:tests/unit/%.c=$(BUILD)/unit/%)
 
-# make V=1 shows every command.
 Q = $(if $(V),,@)
+SAY = @$(if $(V),:,echo)
 
 all: $(BUILD)/postern
 
 $(BUILD)/postern: $(OBJECTS)
-	@echo '  LD $@'
+	$(SAY) '  LD $@'
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(OBJECTS) $(PACKAGE_LIBS) $(LDLIBS)
 
-# Headers are tracked by the compiler; a change of flags rebuilds everything.
+# Headers are tracked by the compiler; a change of the flags rebuilds everything.
 $(BUILD)/obj/%.o: src/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	@echo '  CC $<'
+	$(SAY) '  CC $<'
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 FLAGS = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS)
@@ -62,14 +71,54 @@ $(BUILD)/flags: FORCE
 
 $(BUILD)/unit/%: tests/unit/%.c $(LIBRARY)
 	@mkdir -p $(@D)
-	@echo '  LD $@'
+	$(SAY) '  LD $@'
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(LIBRARY) \
 		$(PACKAGE_LIBS) -lcmocka $(LDLIBS)
 
+units: $(UNIT_PROGRAMS)
+
 -include $(OBJECTS:.o=.d) $(UNIT_PROGRAMS:=.d)
+
+# What is missing is installed first; then make starts anew, since it asks compiler and pkg-config.
+demo:
+	@tests/packages build demo imap4d
+	@$(MAKE) --no-print-directory all
+	@tests/demo $(BUILD)/postern
+
+check:
+	@tests/packages build check daemons
+	@$(MAKE) --no-print-directory run-tests
+
+POSTERN ?= $(BUILD)/postern
+run-tests: all units
+	@PYTHON='$(PYTHON)' POSTERN='$(abspath $(POSTERN))' tests/run $(UNIT_PROGRAMS)
+
+SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all
+asan:
+	@tests/packages build check daemons
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan SECCOMP=0 LDFLAGS='$(SANITIZE)' \
+		CFLAGS='-O1 -g -fno-omit-frame-pointer $(SANITIZE)' run-tests
+
+tidy:
+	@tests/packages build ci
+	@CPPFLAGS="$(subst ",\",$(ALL_CPPFLAGS))" tests/tidy $(SOURCES)
+
+fuzz:
+	@tests/packages build ci
+	@CPPFLAGS="$(subst ",\",$(ALL_CPPFLAGS))" LDLIBS='$(PACKAGE_LIBS) $(LDLIBS)' BUILD='$(BUILD)' TIME='$(TIME)' tests/fuzz/run
+
+install: all
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8
+	install -m 755 $(BUILD)/postern $(DESTDIR)$(SBINDIR)/postern
+	install -m 644 man/postern.8 $(DESTDIR)$(MANDIR)/man8/postern.8
+	install -d -m 755 $(DESTDIR)$(EMPTYDIR)
+
+uninstall:
+	rm -f $(DESTDIR)$(SBINDIR)/postern $(DESTDIR)$(MANDIR)/man8/postern.8
+	-rmdir $(DESTDIR)$(EMPTYDIR) $(DESTDIR)$(dir $(EMPTYDIR))
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all clean FORCE
+.PHONY: all units demo check run-tests asan tidy fuzz install uninstall clean FORCE
 FORCE:

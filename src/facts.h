@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the gate reports of a connection: the facts of its handshake and how it ended. Layer 2. */
+/* What the gate reports of a connection: the facts of its handshake and how it ended. Layer 1. */
 #ifndef POSTERN_FACTS_H
 #define POSTERN_FACTS_H
 

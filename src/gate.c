@@ -2,48 +2,42 @@
 #include "gate.h"
 
 #include "facts.h"
-#include "hello.h"
 #include "io.h"
-#include "log.h"
+#include "lobby.h"
 #include "message.h"
+#include "opening.h"
 #include "relay.h"
 #include "tls.h"
 #include "vault.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define WHY_SIZE 160
-#define TEXT_MAX 512
+#define LINGER_SECONDS 2
 
 struct gate {
     struct connection *c;
     const struct options *o;
+    const struct dialect *dialect; /* NULL: immediate TLS */
+    struct ucspi *ucspi;           /* NULL: the handler's descriptors come from the monitor */
     int vault;
+    char host[256]; /* our name in greetings */
     uint64_t in, out;
     bool overstayed;
 };
 
-enum gravity { DETAIL, NOTE, ERROR };
-
 /* The gate writes no log itself: the monitor does, and escapes what it gets. */
-static void note(const struct gate *g, enum gravity gravity, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void note(const struct gate *g, enum gravity gravity, const char *format, ...)
+static void note(const struct gate *g, enum gravity gravity, const char *text)
 {
-    char text[TEXT_MAX];
-    uint8_t buf[TEXT_MAX + 32];
+    uint8_t buf[600];
     struct message_writer w;
-    va_list arguments;
 
-    va_start(arguments, format);
-    (void)vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
     message_begin(&w, buf, sizeof buf, MESSAGE_NOTE);
     message_put_number(&w, gravity);
     message_put_text(&w, text);
@@ -64,198 +58,54 @@ static void report_end(const struct gate *g, enum ending ending)
     (void)message_send(g->vault, &w, NULL, 0);
 }
 
-/* The client's first bytes and what they say. */
-struct opening {
-    uint8_t bytes[HELLO_MAX + 1];
-    size_t len;
-    struct hello hello;
-};
-
-/* Says why no handshake is possible with what came instead of a ClientHello. */
-static enum ending refuse_opening(const struct gate *g, const struct opening *o,
-                                  enum hello_verdict verdict)
+static int send_plain(const struct gate *g, enum message_type type)
 {
-    static const char *const dialects[][2] = {
-        {"IMAP", "imap"}, {"POP3", "pop3"},         {"SMTP", "smtp"},
-        {"LMTP", "lmtp"}, {"ManageSieve", "sieve"}, {"NNTP", "nntp"},
-    };
-    const char *protocol = hello_plaintext(o->bytes, o->len);
-    const char *dialect = NULL;
-
-    switch (verdict) {
-    case HELLO_PLAINTEXT:
-        for (size_t i = 0; i < sizeof dialects / sizeof dialects[0]; i++)
-            if (strcmp(dialects[i][0], protocol) == 0)
-                dialect = dialects[i][1];
-        if (dialect != NULL)
-            note(g, ERROR,
-                 "handshake failed: client speaks %s in plaintext, but TLS starts at once here; "
-                 "for clients set to STARTTLS run postern with --starttls=%s on that port",
-                 protocol, dialect);
-        else
-            note(g, ERROR, "handshake failed: client speaks %s, not TLS", protocol);
-        break;
-    case HELLO_SSL2:
-        note(g, ERROR, "handshake failed: client speaks SSL 2.0, which must not be answered");
-        break;
-    case HELLO_ALERT:
-        note(g, ERROR, "handshake failed: client began with a TLS alert");
-        break;
-    default:
-        note(g, ERROR, "handshake failed: client sent a malformed ClientHello");
-    }
-    return ENDING_HANDSHAKE;
-}
-
-/* Says why the client's ClientHello never was complete. */
-static enum ending no_opening(const struct gate *g, const struct opening *o, int error)
-{
-    if (error == -ECANCELED)
-        return ENDING_SIGTERM;
-    if (error == -ETIMEDOUT) {
-        if (o->len == 0)
-            note(g, ERROR,
-                 "handshake failed: client sent nothing in %u seconds; it may be waiting for a "
-                 "plaintext greeting: then set it to TLS (SSL), or postern to --starttls",
-                 g->o->timeout_handshake);
-        else
-            note(g, ERROR, "handshake failed: client sent half a ClientHello in %u seconds",
-                 g->o->timeout_handshake);
-        return ENDING_TIMEOUT_HANDSHAKE;
-    }
-    note(g, NOTE,
-         o->len == 0 ? "client left without a word (a port scan or a health check?)"
-                     : "client left before it had sent a whole ClientHello (a port scan?)");
-    return ENDING_LEFT;
-}
-
-/* Reads the first record or records, up to a whole ClientHello. Returns 0, or -EPROTO and the
- * ending in *ending. */
-static int read_opening(const struct gate *g, struct opening *o, io_time deadline,
-                        enum ending *ending)
-{
-    enum hello_verdict verdict = HELLO_MORE;
-    int error = 0;
-
-    o->len = 0;
-    while (verdict == HELLO_MORE && error == 0) {
-        ssize_t n = io_read(g->c->in, o->bytes + o->len, sizeof o->bytes - o->len);
-        if (n > 0) {
-            o->len += (size_t)n;
-            verdict = hello_parse(&o->hello, o->bytes, o->len);
-        } else if (n == -EAGAIN) {
-            error = io_wait(g->c->in, POLLIN, g->vault, deadline);
-        } else {
-            error = -EPIPE;
-        }
-    }
-    if (error < 0) {
-        *ending = no_opening(g, o, error);
-        return -EPROTO;
-    }
-    if (verdict != HELLO_OK) {
-        *ending = refuse_opening(g, o, verdict);
-        return -EPROTO;
-    }
-    return 0;
-}
-
-static int ask_for_signature(void *who, enum sign_as how, const uint8_t *data, size_t len,
-                             uint8_t *sig, size_t *sig_len)
-{
-    const struct gate *g = who;
-
-    return vault_ask_signature(g->vault, how, data, len, sig, sig_len);
-}
-
-/* Makes the TLS session for this ClientHello. Returns 0, or -EPROTO and the ending. */
-static int open_tls(struct gate *g, const struct opening *o, struct tls **t, enum ending *ending)
-{
-    char why[WHY_SIZE] = "";
-    struct tls_setup setup = {.version_min = g->o->tls_min,
-                              .ciphers = g->o->ciphers,
-                              .groups = g->o->groups,
-                              .first = o->bytes,
-                              .first_len = o->len,
-                              .sign = ask_for_signature,
-                              .signer = g};
-    uint8_t *buf = malloc(MESSAGE_MAX);
-    int rc = buf == NULL ? -ENOMEM : 0;
-
-    if (rc == 0)
-        rc = vault_ask_chain(g->vault, &o->hello, buf, MESSAGE_MAX, &setup.chain, &setup.chain_len);
-    if (rc == 0) {
-        rc = tls_new(t, g->c->in, g->c->out, &setup, why);
-        if (rc < 0)
-            note(g, ERROR, "%s", why);
-    }
-    free(buf);
-    *ending = rc == -ENOMEM                      ? ENDING_SYSTEM
-              : rc == -ECANCELED || rc == -EPIPE ? ENDING_SIGTERM
-                                                 : ENDING_CONFIGURATION;
-    return rc < 0 ? -EPROTO : 0;
-}
-
-/* Puts the library's reason, or a better one from the ClientHello, into the log. */
-static enum ending handshake_failed(const struct gate *g, const struct hello *h, int error,
-                                    const char *why)
-{
-    switch (error) {
-    case -ECANCELED:
-        return ENDING_SIGTERM;
-    case -ETIMEDOUT:
-        note(g, ERROR, "handshake failed: not done in %u seconds (--timeout-handshake)",
-             g->o->timeout_handshake);
-        return ENDING_TIMEOUT_HANDSHAKE;
-    case -EPIPE:
-        note(g, NOTE, "%s (a port scan?)", why);
-        return ENDING_LEFT;
-    default:
-        break;
-    }
-    if (h->version_max < g->o->tls_min)
-        note(g, ERROR, "handshake failed: client offers only %s, --tls-min is 1.%u",
-             hello_version_name(h->version_max), g->o->tls_min - 0x0301);
-    else if (!h->rsa && !h->ecdsa && !h->ed25519)
-        note(g, ERROR,
-             "handshake failed: client can check no RSA, ECDSA or Ed25519 signature "
-             "without SHA-1");
-    else
-        note(g, ERROR, "handshake failed: %s", why);
-    return ENDING_HANDSHAKE;
-}
-
-static int shake_hands(struct gate *g, const struct opening *o, struct tls *t, io_time deadline,
-                       enum ending *ending)
-{
-    char why[WHY_SIZE] = "";
-    int rc = tls_handshake(t, g->vault, deadline, why);
-
-    if (rc < 0)
-        *ending = handshake_failed(g, &o->hello, rc, why);
-    return rc;
-}
-
-/* Reports the facts and gets the handler's descriptors in return. Returns 0, -ENOEXEC when there is
- * no handler, or another negative errno. */
-static int ask_for_handler(const struct gate *g, const struct facts *f, int fds[2])
-{
-    uint8_t buf[1024];
+    uint8_t buf[16];
     struct message_writer w;
-    struct message_reader r;
 
-    message_begin(&w, buf, sizeof buf, MESSAGE_FACTS);
-    facts_put(&w, f);
-    int rc = message_send(g->vault, &w, NULL, 0);
-    if (rc == 0)
-        rc = message_receive(g->vault, &r, buf, sizeof buf, true);
+    message_begin(&w, buf, sizeof buf, type);
+    return message_send(g->vault, &w, NULL, 0);
+}
+
+/* Waits for the monitor's answer of this type. News of a handler that is being ended anyway are
+ * passed over. */
+static int receive(const struct gate *g, enum message_type type, struct message_reader *r,
+                   uint8_t *buf, size_t size)
+{
+    int rc;
+
+    do {
+        rc = message_receive(g->vault, r, buf, size, type == MESSAGE_HANDLER);
+    } while (rc == 0 && r->type == MESSAGE_EXITED && type != MESSAGE_EXITED);
+    return rc == 0 && r->type != type ? -ECANCELED : rc;
+}
+
+/* The handler's descriptors, in answer to a request that has been sent. Returns 0, -ENOEXEC when
+ * there is no handler, or another negative errno. */
+static int receive_handler(const struct gate *g, int *to, int *from)
+{
+    uint8_t buf[64];
+    struct message_reader r;
+    int rc = receive(g, MESSAGE_HANDLER, &r, buf, sizeof buf);
+
     if (rc < 0)
         return rc;
-    if (r.type != MESSAGE_HANDLER)
-        return -ECANCELED;
-    fds[0] = r.fds[0];
-    fds[1] = r.fds[1] >= 0 ? r.fds[1] : r.fds[0];
-    return fds[0] >= 0 ? 0 : -ENOEXEC;
+    *to = r.fds[0];
+    *from = r.fds[1] >= 0 ? r.fds[1] : r.fds[0];
+    return *to >= 0 ? 0 : -ENOEXEC;
+}
+
+static enum relay_order take_order(void *arg)
+{
+    const struct gate *g = arg;
+    uint8_t buf[64];
+    struct message_reader r;
+
+    if (message_receive(g->vault, &r, buf, sizeof buf, false) < 0)
+        return RELAY_ABANDON;
+    if (r.type == MESSAGE_EXITED)
+        return RELAY_HANDLER_EXITED;
+    return r.type == MESSAGE_DRAIN ? RELAY_DRAIN : RELAY_GO_ON;
 }
 
 static ssize_t tls_client_read(void *client, void *buf, size_t len)
@@ -288,27 +138,51 @@ static void tls_client_close(void *client)
 static const struct relay_client tls_client = {tls_client_read, tls_client_write, tls_client_flush,
                                                tls_client_may_read, tls_client_close};
 
-static enum relay_order take_order(void *arg)
+static ssize_t plain_client_read(void *client, void *buf, size_t len)
 {
-    const struct gate *g = arg;
-    uint8_t buf[64];
-    struct message_reader r;
+    const struct connection *c = client;
+    ssize_t n = io_read(c->in, buf, len);
 
-    if (message_receive(g->vault, &r, buf, sizeof buf, false) < 0)
-        return RELAY_ABANDON;
-    if (r.type == MESSAGE_EXITED)
-        return RELAY_HANDLER_EXITED;
-    return r.type == MESSAGE_DRAIN ? RELAY_DRAIN : RELAY_GO_ON;
+    return n < 0 && n != -EAGAIN ? -ECONNRESET : n;
 }
 
-static enum ending run_relay(struct gate *g, struct tls *t, const int fds[2])
+static ssize_t plain_client_write(void *client, const void *buf, size_t len)
 {
-    struct relay r = {.ops = &tls_client,
-                      .client = t,
+    const struct connection *c = client;
+
+    return io_write(c->out, buf, len);
+}
+
+static int plain_client_flush(void *client)
+{
+    (void)client;
+    return 0;
+}
+
+static bool plain_client_may_read(void *client)
+{
+    (void)client;
+    return true;
+}
+
+static void plain_client_close(void *client)
+{
+    (void)client;
+}
+
+static const struct relay_client plain_client = {plain_client_read, plain_client_write,
+                                                 plain_client_flush, plain_client_may_read,
+                                                 plain_client_close};
+
+static enum ending run_relay(struct gate *g, const struct relay_client *ops, void *client, int to,
+                             int from)
+{
+    struct relay r = {.ops = ops,
+                      .client = client,
                       .client_in = g->c->in,
                       .client_out = g->c->out,
-                      .to_handler = fds[0],
-                      .from_handler = fds[1],
+                      .to_handler = to,
+                      .from_handler = from,
                       .control = g->vault,
                       .order = take_order,
                       .order_arg = g,
@@ -316,22 +190,102 @@ static enum ending run_relay(struct gate *g, struct tls *t, const int fds[2])
                       .session = g->o->timeout_session,
                       .grace = g->o->timeout_grace};
 
+    if (ops == &tls_client && g->dialect != NULL)
+        r.greeting = g->dialect->greeting;
     int rc = relay_run(&r);
-    g->in = r.in;
-    g->out = r.out;
+    g->in += r.in;
+    g->out += r.out;
     g->overstayed = r.overstayed;
+    if (r.refused)
+        note(g, GRAVITY_ERROR,
+             "the handler's greeting can't be used after STARTTLS (PREAUTH, or no greeting at all):"
+             " use immediate TLS, or a login program as handler");
     return rc < 0 ? ENDING_SYSTEM : r.ending;
+}
+
+static int ask_for_signature(void *who, enum sign_as how, const uint8_t *data, size_t len,
+                             uint8_t *sig, size_t *sig_len)
+{
+    const struct gate *g = who;
+
+    return vault_ask_signature(g->vault, how, data, len, sig, sig_len);
+}
+
+/* Makes the TLS session for this ClientHello. Returns 0, or a negative errno and the outcome. */
+static int open_tls(struct gate *g, const struct opening *o, struct tls **t,
+                    struct outcome *outcome)
+{
+    char why[WHY_SIZE] = "";
+    struct tls_setup setup = {.version_min = g->o->tls_min,
+                              .ciphers = g->o->ciphers,
+                              .groups = g->o->groups,
+                              .first = o->bytes,
+                              .first_len = o->len,
+                              .sign = ask_for_signature,
+                              .signer = g};
+    uint8_t *buf = malloc(MESSAGE_MAX);
+    int rc = buf == NULL ? -ENOMEM : 0;
+
+    if (rc == 0)
+        rc = vault_ask_chain(g->vault, &o->hello, buf, MESSAGE_MAX, &setup.chain, &setup.chain_len);
+    if (rc == 0)
+        rc = tls_new(t, g->c->in, g->c->out, &setup, why);
+    free(buf);
+    outcome->gravity = GRAVITY_ERROR;
+    (void)snprintf(outcome->text, sizeof outcome->text, "%s", why);
+    outcome->ending = rc == -ENOMEM                      ? ENDING_SYSTEM
+                      : rc == -ECANCELED || rc == -EPIPE ? ENDING_SIGTERM
+                                                         : ENDING_CONFIGURATION;
+    return rc;
+}
+
+/* Everything up to an established session. Returns 0 and *t, or a negative errno and the outcome;
+ * *t is to be freed either way. */
+static int shake_hands(struct gate *g, struct tls **t, struct facts *facts, struct outcome *outcome)
+{
+    io_time deadline = io_deadline(g->o->timeout_handshake);
+    char why[WHY_SIZE] = "";
+    struct opening *o = malloc(sizeof *o);
+
+    *outcome = (struct outcome){.ending = ENDING_SYSTEM};
+    if (o == NULL)
+        return -ENOMEM;
+    int rc = opening_read(o, g->c->in, g->vault, deadline, g->o, outcome);
+    if (rc == 0)
+        rc = open_tls(g, o, t, outcome);
+    if (rc == 0) {
+        rc = tls_handshake(*t, g->vault, deadline, why);
+        if (rc < 0)
+            opening_explain(&o->hello, rc, why, g->o, outcome);
+    }
+    if (rc == 0) {
+        memcpy(facts->name, o->hello.name, sizeof facts->name);
+        tls_take_facts(*t, facts);
+    }
+    free(o);
+    return rc;
+}
+
+static int report_facts(const struct gate *g, const struct facts *f)
+{
+    uint8_t buf[1024];
+    struct message_writer w;
+
+    message_begin(&w, buf, sizeof buf, MESSAGE_FACTS);
+    facts_put(&w, f);
+    return message_send(g->vault, &w, NULL, 0);
 }
 
 /* Closes the session in an orderly way when there is nobody to relay to. */
 static enum ending close_unserved(const struct gate *g, struct tls *t, int error)
 {
-    io_time deadline = io_deadline(g->o->timeout_grace);
+    io_time deadline = io_deadline(LINGER_SECONDS);
 
     tls_close(t);
     while (tls_flush(t) == -EAGAIN)
         if (io_wait(g->c->out, POLLOUT, -1, deadline) < 0)
             break;
+    io_linger(g->c->in, g->c->out, deadline);
     return error == -ENOEXEC ? ENDING_NO_HANDLER : ENDING_SIGTERM;
 }
 
@@ -339,76 +293,188 @@ static enum ending close_unserved(const struct gate *g, struct tls *t, int error
 static enum ending serve_tls(struct gate *g)
 {
     struct facts facts = {.version = ""};
+    struct outcome outcome;
     struct tls *t = NULL;
-    enum ending ending = ENDING_SYSTEM;
-    io_time deadline = io_deadline(g->o->timeout_handshake);
-    int fds[2] = {-1, -1};
-    struct opening *o = malloc(sizeof *o);
+    int to = -1, from = -1;
+    int rc = shake_hands(g, &t, &facts, &outcome);
 
-    if (o == NULL)
-        return ENDING_SYSTEM;
-    int rc = read_opening(g, o, deadline, &ending);
-    if (rc == 0)
-        rc = open_tls(g, o, &t, &ending);
-    if (rc == 0)
-        rc = shake_hands(g, o, t, deadline, &ending);
-    if (rc == 0)
-        memcpy(facts.name, o->hello.name, sizeof facts.name);
-    free(o);
-    if (rc == 0) {
-        tls_take_facts(t, &facts);
-        rc = ask_for_handler(g, &facts, fds);
-        ending = rc < 0 ? close_unserved(g, t, rc) : run_relay(g, t, fds);
+    if (rc < 0) {
+        if (outcome.text[0] != '\0')
+            note(g, outcome.gravity, outcome.text);
+        tls_free(t);
+        io_linger(g->c->in, g->c->out, io_deadline(LINGER_SECONDS));
+        return outcome.ending;
     }
+    rc = report_facts(g, &facts);
+    if (rc == 0 && g->ucspi != NULL) {
+        rc = ucspi_begin(g->ucspi, &g->c->client, &g->c->server, &facts);
+        to = g->ucspi->write;
+        from = g->ucspi->read;
+    } else if (rc == 0) {
+        rc = receive_handler(g, &to, &from);
+    }
+    enum ending ending = rc < 0 ? close_unserved(g, t, rc) : run_relay(g, &tls_client, t, to, from);
     tls_free(t);
     return ending;
 }
 
-/* The monitor's first word. Returns 0, or -EPIPE when it has none. */
-static int wait_for_go(const struct gate *g)
+static int lobby_start(void *gate, int *to, int *from)
+{
+    const struct gate *g = gate;
+    int rc = send_plain(g, MESSAGE_PLAINTEXT);
+
+    return rc < 0 ? rc : receive_handler(g, to, from);
+}
+
+static int lobby_stop(void *gate)
+{
+    const struct gate *g = gate;
+    uint8_t buf[64];
+    struct message_reader r;
+    int rc = send_plain(g, MESSAGE_END_HANDLER);
+
+    return rc < 0 ? rc : receive(g, MESSAGE_ENDED, &r, buf, sizeof buf);
+}
+
+static int lobby_order(void *gate)
+{
+    switch (take_order(gate)) {
+    case RELAY_GO_ON:
+        return 0;
+    case RELAY_HANDLER_EXITED:
+        return -ECHILD;
+    default:
+        return -ECANCELED;
+    }
+}
+
+static void lobby_note(void *gate, const char *text)
+{
+    note(gate, GRAVITY_NOTE, text);
+}
+
+/* STARTTLS: plaintext first. */
+static enum ending serve_lobby(struct gate *g, bool tls)
+{
+    const struct lobby_gate host = {g, lobby_start, lobby_stop, lobby_order, lobby_note};
+    enum ending ending = ENDING_SYSTEM;
+    struct lobby *l = calloc(1, sizeof *l);
+
+    if (l == NULL)
+        return ENDING_SYSTEM;
+    l->dialect = g->dialect;
+    l->setting.host = g->host;
+    l->setting.tls = tls;
+    l->policy = policy_for(g->o, &g->c->client, &g->c->server);
+    l->host = &host;
+    l->in = g->c->in;
+    l->out = g->c->out;
+    l->watch = g->vault;
+    l->deadline = io_deadline(g->o->timeout_lobby);
+    enum lobby_outcome outcome = lobby_run(l);
+    ending = l->ending;
+    g->in += l->received;
+    g->out += l->sent;
+    int to = l->to_handler, from = l->from_handler;
+    free(l);
+    if (outcome == LOBBY_TLS)
+        return serve_tls(g);
+    if (outcome == LOBBY_RELAY && send_plain(g, MESSAGE_LEFT) == 0)
+        return run_relay(g, &plain_client, g->c, to, from);
+    io_linger(g->c->in, g->c->out, io_deadline(LINGER_SECONDS));
+    return ending;
+}
+
+/* UCSPI-TLS: the handler has the plaintext to itself and says when TLS shall begin. */
+static enum ending serve_ucspi(struct gate *g)
+{
+    int rc = ucspi_wait(g->ucspi, g->vault);
+
+    if (rc < 0)
+        return rc == -EPIPE ? ENDING_HANDLER_CLOSE : ENDING_SIGTERM;
+    if (io_set_nonblocking(g->c->in, true) < 0 || io_set_nonblocking(g->c->out, true) < 0)
+        return ENDING_SYSTEM;
+    enum ending ending = serve_tls(g);
+    /* The handler still holds copies of the socket: the client shall see it closed all the same. */
+    (void)shutdown(g->c->out, SHUT_RDWR);
+    return ending;
+}
+
+/* The monitor's first word: whether TLS can be had. Returns 0, or -EPIPE when it has none. */
+static int wait_for_go(const struct gate *g, bool *tls)
 {
     uint8_t buf[64];
     struct message_reader r;
     int rc = message_receive(g->vault, &r, buf, sizeof buf, false);
 
-    return rc < 0 || r.type != MESSAGE_GO ? -EPIPE : 0;
+    if (rc < 0 || r.type != MESSAGE_GO)
+        return -EPIPE;
+    *tls = message_get_number(&r, 1) != 0;
+    return message_complete(&r) ? 0 : -EPIPE;
+}
+
+/* All that still needs files, names or many descriptors. */
+static int prepare(struct gate *g, const struct jail *j)
+{
+    int keep[] = {g->c->in, g->c->out, g->vault, j->root, -1, -1, -1};
+    int rc = 0;
+
+    if (g->ucspi != NULL) {
+        keep[4] = g->ucspi->control;
+        keep[5] = g->ucspi->read;
+        keep[6] = g->ucspi->write;
+    }
+    if (g->o->name != NULL)
+        (void)snprintf(g->host, sizeof g->host, "%s", g->o->name);
+    else if (gethostname(g->host, sizeof g->host - 1) != 0)
+        (void)snprintf(g->host, sizeof g->host, "localhost");
+    rc = io_close_others(keep, sizeof keep / sizeof keep[0]);
+    /* A UCSPI-TLS handler shares these, and expects them blocking. */
+    if (rc == 0 && g->ucspi == NULL)
+        rc = io_set_nonblocking(g->c->in, true);
+    if (rc == 0 && g->ucspi == NULL)
+        rc = io_set_nonblocking(g->c->out, true);
+    return rc == 0 ? tls_start() : rc;
 }
 
 static enum ending serve(struct gate *g, struct jail *j)
 {
     struct jail_report report;
-    const int keep[] = {g->c->in, g->c->out, g->vault, j->root};
+    char text[400];
+    bool tls = false;
+    int rc = prepare(g, j);
 
-    int rc = io_close_others(keep, sizeof keep / sizeof keep[0]);
-    if (rc == 0)
-        rc = io_set_nonblocking(g->c->in, true);
-    if (rc == 0)
-        rc = io_set_nonblocking(g->c->out, true);
     if (rc < 0) {
-        note(g, ERROR, "cannot set up the connection's descriptors: %s", strerror(-rc));
-        return ENDING_SYSTEM;
-    }
-    if (tls_start() < 0) {
-        note(g, ERROR, "the TLS library does not start");
+        (void)snprintf(text, sizeof text, "cannot set up descriptors and library: %s",
+                       strerror(-rc));
+        note(g, GRAVITY_ERROR, text);
         return ENDING_SYSTEM;
     }
     rc = jail_enter(j, &report);
     if (rc < 0) {
-        note(g, ERROR, "the jail cannot be closed: %s%s", report.missing,
-             rc == -ENOTSUP ? " missing (--jail=strict)" : "");
+        (void)snprintf(text, sizeof text, "the jail cannot be closed: %s%s", report.missing,
+                       rc == -ENOTSUP ? " missing (--jail=strict)" : "");
+        note(g, GRAVITY_ERROR, text);
         return ENDING_SYSTEM;
     }
-    if (report.missing[0] != '\0')
-        note(g, DETAIL, "the jail lacks: %s", report.missing);
-    if (wait_for_go(g) < 0)
+    if (report.missing[0] != '\0') {
+        (void)snprintf(text, sizeof text, "the jail lacks: %s", report.missing);
+        note(g, GRAVITY_DETAIL, text);
+    }
+    if (wait_for_go(g, &tls) < 0)
         return ENDING_SIGTERM;
-    return serve_tls(g);
+    if (g->ucspi != NULL)
+        return serve_ucspi(g);
+    return g->dialect != NULL ? serve_lobby(g, tls) : serve_tls(g);
 }
 
-void gate_run(struct connection *c, const struct options *o, struct jail *j, int vault)
+void gate_run(struct connection *c, const struct options *o, struct jail *j, int vault,
+              struct ucspi *ucspi)
 {
-    struct gate g = {.c = c, .o = o, .vault = vault};
+    struct gate g = {.c = c, .o = o, .vault = vault, .ucspi = ucspi};
 
+    if (o->starttls != NULL)
+        g.dialect = dialect_find(o->starttls);
     enum ending ending = serve(&g, j);
     report_end(&g, ending);
     activation_close(c);

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The gate: the process that strangers talk to. Jail, handshake, facts, relay. Layer 4. */
+/* The gate: the process that strangers talk to. Jail, lobby, handshake, facts, relay. Layer 4. */
 #ifndef POSTERN_GATE_H
 #define POSTERN_GATE_H
 
 #include "activation.h"
 #include "jail.h"
 #include "options.h"
+#include "ucspi.h"
 
 /* Serves one connection from inside the jail and tells the monitor, over `vault`, what happened.
- * To be called in a process of its own that exits when it returns. */
-void gate_run(struct connection *c, const struct options *o, struct jail *j, int vault);
+ * `ucspi`: our ends of a UCSPI-TLS handler's descriptors, or NULL. To be called in a process of its
+ * own that exits when it returns. */
+void gate_run(struct connection *c, const struct options *o, struct jail *j, int vault,
+              struct ucspi *ucspi);
 
 #endif

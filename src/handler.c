@@ -19,132 +19,6 @@
 
 static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/* Names that speak of the connection. A star stands for any ending. */
-static const char *const reserved[] = {
-    "SSL_*",    "SSLCTLFD", "SSLREADFD", "SSLWRITEFD", "TLS*",       "TCP*",           "POSTERN_*",
-    "REMOTE_*", "PROTO",    "UCSPITLS",  "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES",
-};
-
-static bool is_reserved(const char *entry)
-{
-    static const char host[] = "TCPREMOTEHOST=";
-
-    /* The one that postern can't find out itself: it does no DNS. */
-    if (strncmp(entry, host, sizeof host - 1) == 0)
-        return false;
-    for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++) {
-        size_t len = strlen(reserved[i]);
-        if (reserved[i][len - 1] == '*') {
-            if (strncmp(entry, reserved[i], len - 1) == 0)
-                return true;
-        } else if (strncmp(entry, reserved[i], len) == 0 && entry[len] == '=') {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void add(struct environment *e, char *entry)
-{
-    char **list = entry == NULL ? NULL : realloc(e->list, (e->count + 2) * sizeof *list);
-
-    if (list == NULL) {
-        free(entry);
-        e->failed = true;
-        return;
-    }
-    e->list = list;
-    e->list[e->count++] = entry;
-    e->list[e->count] = NULL;
-}
-
-void environment_copy(struct environment *e, char *const *from)
-{
-    *e = (struct environment){0};
-    for (; *from != NULL; from++)
-        if (!is_reserved(*from))
-            add(e, strdup(*from));
-}
-
-void environment_set(struct environment *e, const char *name, const char *value)
-{
-    size_t size = strlen(name) + strlen(value) + 2;
-
-    if (*value == '\0')
-        return;
-    char *entry = malloc(size);
-    if (entry != NULL)
-        (void)snprintf(entry, size, "%s=%s", name, value);
-    add(e, entry);
-}
-
-/* RFC 4648 section 4. out has room for 4 characters per 3 bytes and a NUL. */
-static void base64(char *out, const uint8_t *bytes, size_t len)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-    for (size_t i = 0; i < len; i += 3) {
-        uint32_t group = (uint32_t)bytes[i] << 16;
-        if (i + 1 < len)
-            group |= (uint32_t)bytes[i + 1] << 8;
-        if (i + 2 < len)
-            group |= bytes[i + 2];
-        *out++ = digits[group >> 18];
-        *out++ = digits[group >> 12 & 63];
-        *out++ = i + 1 < len ? digits[group >> 6 & 63] : '=';
-        *out++ = i + 2 < len ? digits[group & 63] : '=';
-    }
-    *out = '\0';
-}
-
-static void describe_ends(struct environment *e, const struct connection *c)
-{
-    char port[8];
-
-    if (c->client.family != AF_INET && c->client.family != AF_INET6) {
-        if (c->client.family == AF_UNIX)
-            environment_set(e, "PROTO", "UNIX");
-        return;
-    }
-    environment_set(e, "PROTO", "TCP");
-    environment_set(e, "TCPREMOTEIP", c->client.host);
-    environment_set(e, "REMOTE_ADDR", c->client.host);
-    (void)snprintf(port, sizeof port, "%u", (unsigned)c->client.port);
-    environment_set(e, "TCPREMOTEPORT", port);
-    environment_set(e, "REMOTE_PORT", port);
-    environment_set(e, "TCPLOCALIP", c->server.host);
-    (void)snprintf(port, sizeof port, "%u", (unsigned)c->server.port);
-    environment_set(e, "TCPLOCALPORT", port);
-}
-
-void environment_describe(struct environment *e, const struct connection *c,
-                          const struct facts *facts)
-{
-    char exporter[4 * ((sizeof facts->exporter + 2) / 3) + 1];
-
-    describe_ends(e, c);
-    if (facts == NULL)
-        return;
-    environment_set(e, "SSL_PROTOCOL", facts->version);
-    environment_set(e, "SSL_CIPHER", facts->cipher);
-    environment_set(e, "SSL_TLS_SNI", facts->name);
-    environment_set(e, "SSL_TLS_SNI_SERVERNAME", facts->name);
-    environment_set(e, "SSL_SESSION_RESUMED", facts->resumed ? "Resumed" : "Initial");
-    environment_set(e, "SSL_CLIENT_VERIFY", "NONE");
-    if (facts->has_exporter) {
-        base64(exporter, facts->exporter, sizeof facts->exporter);
-        environment_set(e, "POSTERN_TLS_EXPORTER", exporter);
-    }
-}
-
-void environment_free(struct environment *e)
-{
-    for (size_t i = 0; i < e->count; i++)
-        free(e->list[i]);
-    free(e->list);
-    *e = (struct environment){0};
-}
-
 static int executable(const char *path)
 {
     struct stat s;
@@ -180,43 +54,71 @@ int handler_find(const char *name, char *path, size_t size)
     return rc;
 }
 
-/* The handler's ends and ours. */
+/* The handler's ends; all of them are closed again in this process. */
 struct ends {
     int child_in, child_out, child_errors;
+    int extra[HANDLER_EXTRA];
 };
 
-static int make_ends(struct handler *h, struct ends *ends, const struct handler_setup *setup)
+static int make_pipes(struct handler *h, struct ends *ends)
 {
     int a[2], b[2];
 
-    *h = (struct handler){.in = -1, .out = -1, .errors = -1};
-    *ends = (struct ends){-1, -1, -1};
-    if (setup->stdio == STDIO_SOCKET) {
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, a) != 0)
-            return -errno;
-        h->in = h->out = a[0];
-        ends->child_in = ends->child_out = a[1];
-    } else {
-        if (pipe2(a, O_CLOEXEC) != 0)
-            return -errno;
-        ends->child_in = a[0];
-        h->in = a[1];
-        if (pipe2(b, O_CLOEXEC) != 0)
-            return -errno;
-        h->out = b[0];
-        ends->child_out = b[1];
+    if (pipe2(a, O_CLOEXEC) != 0)
+        return -errno;
+    ends->child_in = a[0];
+    h->in = a[1];
+    if (pipe2(b, O_CLOEXEC) != 0)
+        return -errno;
+    h->out = b[0];
+    ends->child_out = b[1];
+    return 0;
+}
+
+static int make_socket(struct handler *h, struct ends *ends)
+{
+    int a[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, a) != 0)
+        return -errno;
+    h->in = h->out = a[0];
+    ends->child_in = ends->child_out = a[1];
+    return 0;
+}
+
+/* Copies what the handler is given to places where no copy can overwrite another. */
+static int copy_given(struct ends *ends, const struct handler_setup *setup)
+{
+    static const int out_of_the_way = 16;
+
+    ends->child_in = fcntl(setup->given_in, F_DUPFD_CLOEXEC, out_of_the_way);
+    ends->child_out = fcntl(setup->given_out, F_DUPFD_CLOEXEC, out_of_the_way);
+    bool failed = ends->child_in < 0 || ends->child_out < 0;
+    for (int i = 0; i < HANDLER_EXTRA && !failed; i++) {
+        ends->extra[i] = fcntl(setup->extra[i], F_DUPFD_CLOEXEC, out_of_the_way);
+        failed = ends->extra[i] < 0;
     }
-    if (setup->take_errors) {
-        if (pipe2(a, O_CLOEXEC) != 0)
+    return failed ? -errno : 0;
+}
+
+static int make_ends(struct handler *h, struct ends *ends, const struct handler_setup *setup)
+{
+    int errors[2];
+    int rc = setup->given                   ? copy_given(ends, setup)
+             : setup->stdio == STDIO_SOCKET ? make_socket(h, ends)
+                                            : make_pipes(h, ends);
+
+    if (rc == 0 && setup->take_errors) {
+        if (pipe2(errors, O_CLOEXEC) != 0)
             return -errno;
-        h->errors = a[0];
-        ends->child_errors = a[1];
-    }
-    int rc = io_set_nonblocking(h->in, true);
-    if (rc == 0)
-        rc = io_set_nonblocking(h->out, true);
-    if (rc == 0 && h->errors >= 0)
+        h->errors = errors[0];
+        ends->child_errors = errors[1];
         rc = io_set_nonblocking(h->errors, true);
+    }
+    if (rc == 0 && h->in >= 0)
+        rc = io_set_nonblocking(h->in, true);
+    if (rc == 0 && h->out >= 0)
+        rc = io_set_nonblocking(h->out, true);
     return rc;
 }
 
@@ -226,6 +128,8 @@ static void close_ends(struct ends *ends)
         io_close(&ends->child_out);
     io_close(&ends->child_in);
     io_close(&ends->child_errors);
+    for (int i = 0; i < HANDLER_EXTRA; i++)
+        io_close(&ends->extra[i]);
 }
 
 /* The account's groups, looked up before the fork. Returns how many, or a negative errno. */
@@ -264,6 +168,9 @@ static void become(const char *path, const struct handler_setup *setup, const st
         return;
     if (ends->child_errors >= 0 && dup2(ends->child_errors, STDERR_FILENO) < 0)
         return;
+    for (int i = 0; i < HANDLER_EXTRA; i++)
+        if (ends->extra[i] >= 0 && dup2(ends->extra[i], HANDLER_EXTRA_FIRST + i) < 0)
+            return;
     /* If the monitor should be killed, nobody else could end a handler that ignores EOF. */
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
     if (sigaction(SIGPIPE, &setup->signals->pipe, NULL) != 0 ||
@@ -276,9 +183,12 @@ static pid_t start(const char *path, const struct handler_setup *setup, const st
                    const gid_t *groups, int group_count)
 {
     volatile int error = 0;
-    pid_t pid = vfork();
+    /* vfork spares copying page tables, which costs more than all else here; posix_spawn can't change
+     * users. The parent waits only until exec, and become() does nothing that could hang. */
+    pid_t pid = vfork(); /* NOLINT(clang-analyzer-security.insecureAPI.vfork) */
 
     if (pid == 0) {
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Vfork): system calls only, and one stack frame */
         become(path, setup, ends, groups, group_count);
         error = errno;
         _exit(127);
@@ -296,7 +206,7 @@ static pid_t start(const char *path, const struct handler_setup *setup, const st
 int handler_start(struct handler *h, const struct handler_setup *setup)
 {
     char path[PATH_MAX];
-    struct ends ends = {-1, -1, -1};
+    struct ends ends = {-1, -1, -1, {-1, -1, -1}};
     gid_t *groups = NULL;
     int group_count = 0;
 

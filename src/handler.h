@@ -1,36 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The handler: its environment, its standard descriptors, its start and its end. Layer 3. */
+/* The handler: its standard descriptors, its start and its end. Layer 3. */
 #ifndef POSTERN_HANDLER_H
 #define POSTERN_HANDLER_H
 
-#include "activation.h"
-#include "facts.h"
+#include "environment.h"
 #include "jail.h"
 #include "options.h"
 
 #include <signal.h>
 #include <stddef.h>
 #include <sys/types.h>
-
-/* An environment under construction: a NULL-terminated list that owns its strings. */
-struct environment {
-    char **list;
-    size_t count;
-    bool failed; /* out of memory */
-};
-
-/* Copies an environment, leaving out every name that could pass for one that postern sets: SSL_*,
- * TLS*, TCP* (but TCPREMOTEHOST), POSTERN_*, REMOTE_*, PROTO and the like. */
-void environment_copy(struct environment *e, char *const *from);
-
-/* Adds NAME=value; nothing is added for an empty value. */
-void environment_set(struct environment *e, const char *name, const char *value);
-
-/* Adds what is known of the two ends and, if facts is not NULL, of TLS. */
-void environment_describe(struct environment *e, const struct connection *c,
-                          const struct facts *facts);
-
-void environment_free(struct environment *e);
 
 /* The signal state that postern was started with and that a handler gets again. */
 struct signals {
@@ -46,9 +25,16 @@ struct handler {
     int errors; /* we read its standard error, if it can't go anywhere else; -1 */
 };
 
+/* Where a handler with descriptors of its own (UCSPI-TLS) finds the first of them. */
+#define HANDLER_EXTRA_FIRST 3
+#define HANDLER_EXTRA 3
+
 struct handler_setup {
     char **argv;
     enum stdio_mode stdio;
+    bool given;                    /* it gets these descriptors instead of pipes: */
+    int given_in, given_out;       /* as its standard input and output */
+    int extra[HANDLER_EXTRA];      /* as HANDLER_EXTRA_FIRST and those behind it */
     const struct account *account; /* NULL: as this process */
     bool take_errors;              /* standard error through a pipe of ours */
     const struct environment *environment;

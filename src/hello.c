@@ -82,15 +82,17 @@ static void note_suite(struct hello *h, uint32_t suite)
         h->aead_suites = true;
 }
 
+/* RFC 8446 section 4.2.3. What is signed with SHA-1 or MD5 does not count. */
 static void note_sigalg(struct hello *h, uint32_t scheme)
 {
+    bool sha2 =
+        scheme >> 8 >= 4 && scheme >> 8 <= 6; /* SHA-256, -384, -512 with an old kind of key */
+
     if (scheme == 0x0807)
         h->ed25519 = true;
-    else if (scheme == 0x0804 || scheme == 0x0805 || scheme == 0x0806)
+    else if ((sha2 && (scheme & 0xff) == 1) || (scheme >= 0x0804 && scheme <= 0x0806))
         h->rsa = true;
-    else if (scheme >> 8 >= 4 && scheme >> 8 <= 6 && (scheme & 0xff) == 1)
-        h->rsa = true;
-    else if (scheme >> 8 >= 4 && scheme >> 8 <= 6 && (scheme & 0xff) == 3)
+    else if (sha2 && (scheme & 0xff) == 3)
         h->ecdsa = true;
 }
 

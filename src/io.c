@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -101,6 +102,21 @@ int io_write_all(int fd, const void *buf, size_t len, int watch, io_time deadlin
         len -= (size_t)n;
     }
     return 0;
+}
+
+void io_linger(int in, int out, io_time deadline)
+{
+    uint8_t rubbish[4096];
+
+    if (shutdown(out, SHUT_WR) != 0)
+        return;
+    while (io_remaining(deadline) != 0) {
+        ssize_t n = io_read(in, rubbish, sizeof rubbish);
+        if (n == 0 || (n < 0 && n != -EAGAIN))
+            return;
+        if (n == -EAGAIN && io_wait(in, POLLIN, -1, deadline) < 0)
+            return;
+    }
 }
 
 int io_set_nonblocking(int fd, bool on)

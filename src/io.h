@@ -35,6 +35,11 @@ ssize_t io_write(int fd, const void *buf, size_t len);
 /* Writes all of buf, waiting as io_wait does. Returns 0 or a negative errno. */
 int io_write_all(int fd, const void *buf, size_t len, int watch, io_time deadline);
 
+/* Ends our direction of a connection and waits for the client to end its own, throwing away what
+ * it still sends: if bytes of it were unread when the socket is closed, the kernel would send a
+ * reset, which can destroy what the client has not read yet. At once done on what is no socket. */
+void io_linger(int in, int out, io_time deadline);
+
 /* Set or clear O_NONBLOCK and FD_CLOEXEC. Return 0 or a negative errno. */
 int io_set_nonblocking(int fd, bool on);
 int io_set_cloexec(int fd, bool on);

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "message.h"
 
-#include "io.h"
-
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 const char *message_name(unsigned type)
 {
@@ -16,6 +15,7 @@ const char *message_name(unsigned type)
         [MESSAGE_FACTS] = "facts",
         [MESSAGE_PLAINTEXT] = "plaintext",
         [MESSAGE_END_HANDLER] = "end-handler",
+        [MESSAGE_LEFT] = "left",
         [MESSAGE_NOTE] = "note",
         [MESSAGE_END] = "end",
         [MESSAGE_GO] = "go",
@@ -182,7 +182,7 @@ static void take_descriptors(struct msghdr *m, int *fds, size_t room)
             if (i < room)
                 fds[i] = got;
             else
-                io_close(&got);
+                (void)close(got);
         }
     }
 }
@@ -210,8 +210,11 @@ int message_receive(int fd, struct message_reader *r, uint8_t *buf, size_t size,
     r->fds[0] = fds[0];
     r->fds[1] = fds[1];
     if ((m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
-        io_close(&r->fds[0]);
-        io_close(&r->fds[1]);
+        for (int i = 0; i < 2; i++) {
+            if (r->fds[i] >= 0)
+                (void)close(r->fds[i]);
+            r->fds[i] = -1;
+        }
         return -EMSGSIZE;
     }
     return 0;

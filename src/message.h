@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The messages between gate and monitor: one datagram each over a socketpair that keeps their
- * bounds. Both sides read them with the same bounded reader. Layer 1. */
+ * bounds. Both sides read them with the same bounded reader. Layer 0. */
 #ifndef POSTERN_MESSAGE_H
 #define POSTERN_MESSAGE_H
 
@@ -15,6 +15,7 @@ enum message_type {
     MESSAGE_FACTS,       /* the handshake is done -> MESSAGE_HANDLER */
     MESSAGE_PLAINTEXT,   /* start a handler before TLS -> MESSAGE_HANDLER */
     MESSAGE_END_HANDLER, /* end the handler of the plaintext phase -> MESSAGE_ENDED */
+    MESSAGE_LEFT,        /* the session goes on in plaintext: no TLS will come */
     MESSAGE_NOTE,        /* a line for the log, and how grave */
     MESSAGE_END,         /* the gate's account of the connection, its last message */
     /* monitor to gate */

@@ -2,12 +2,12 @@
 #include "monitor.h"
 
 #include "facts.h"
-#include "gate.h"
 #include "handler.h"
 #include "io.h"
 #include "jail.h"
 #include "log.h"
 #include "message.h"
+#include "policy.h"
 #include "vault.h"
 
 #include <errno.h>
@@ -30,7 +30,14 @@
 extern char **environ;
 
 /* How far the gate has come; it may not go back. */
-enum phase { PHASE_OPENING, PHASE_CHAIN, PHASE_SESSION, PHASE_ENDED };
+enum phase {
+    PHASE_OPENING,   /* nothing yet */
+    PHASE_PLAINTEXT, /* a handler answers behind the lobby */
+    PHASE_TLS_NEXT,  /* ... and has been ended again */
+    PHASE_CHAIN,     /* it has been given the certificate chain */
+    PHASE_SESSION,   /* the relay runs */
+    PHASE_ENDED
+};
 
 struct monitor {
     const struct options *o;
@@ -45,12 +52,16 @@ struct monitor {
     unsigned notes;
     struct account account;
     struct handler handler;
+    pid_t old_pid; /* the handler of the plaintext phase, told to end; 0: none */
+    io_time old_kill_at;
     bool handler_ran;
     int handler_result; /* its exit status */
     char diagnostic[DIAGNOSTIC_MAX];
     size_t diagnostic_len;
     struct facts facts;
     bool have_facts;
+    bool have_tls;      /* certificates and keys are usable */
+    struct ucspi ucspi; /* the gate's side of the handler's descriptors */
     io_time started;
     uint64_t in, out;
     enum ending ending;
@@ -85,7 +96,38 @@ static int take_signals(struct monitor *m)
     return m->signals < 0 ? -errno : 0;
 }
 
-static int fork_gate(struct monitor *m)
+/* Starts the handler: with facts after the handshake, without them before. `ucspi`: with the network
+ * socket and these descriptors instead of pipes. */
+static int run_handler(struct monitor *m, const struct facts *facts, const struct ucspi *ucspi)
+{
+    struct environment e;
+    struct handler_setup setup = {
+        .argv = m->o->handler,
+        .stdio = m->o->stdio,
+        .account = m->o->handler_user != NULL ? &m->account : NULL,
+        .take_errors = m->c->stderr_was_client,
+        .environment = &e,
+        .signals = &m->before,
+    };
+
+    environment_copy(&e, environ);
+    environment_describe(&e, &m->c->client, &m->c->server, facts);
+    if (ucspi != NULL) {
+        ucspi_describe(&e, HANDLER_EXTRA_FIRST);
+        setup.given = true;
+        setup.given_in = m->c->in;
+        setup.given_out = m->c->out;
+        setup.extra[0] = ucspi->control;
+        setup.extra[1] = ucspi->read;
+        setup.extra[2] = ucspi->write;
+    }
+    int rc = handler_start(&m->handler, &setup);
+    environment_free(&e);
+    m->handler_ran = rc == 0;
+    return rc;
+}
+
+static int fork_gate(struct monitor *m, monitor_gate *gate)
 {
     int ends[2];
 
@@ -94,7 +136,7 @@ static int fork_gate(struct monitor *m)
     m->gate_pid = fork();
     if (m->gate_pid == 0) {
         (void)close(ends[0]);
-        gate_run(m->c, m->o, &m->jail, ends[1]);
+        gate(m->c, m->o, &m->jail, ends[1], m->o->ucspi_tls ? &m->ucspi : NULL);
         _exit(EX_OK);
     }
     int rc = m->gate_pid < 0 ? -errno : 0;
@@ -109,31 +151,45 @@ static int fork_gate(struct monitor *m)
     return io_set_nonblocking(m->gate, true);
 }
 
-/* Everything up to two running processes. Returns 0 or the exit status. */
-static int set_up(struct monitor *m)
+/* Without STARTTLS nothing works without certificates; with it, the lobby can still say why. */
+static int load_vault(struct monitor *m)
 {
     if (m->o->tls_min < 0x0303)
         log_note(
             "--tls-min=1.%u: TLS 1.0 and 1.1 are broken (RFC 8996); use 1.2 as soon as you can",
             m->o->tls_min - 0x0301);
-    if (vault_load(&m->vault, m->o) < 0)
-        return EX_CONFIG;
+    m->have_tls = vault_load(&m->vault, m->o) == 0;
+    return m->have_tls || m->o->starttls != NULL ? 0 : EX_CONFIG;
+}
+
+/* Everything up to two running processes. Returns 0 or the exit status. */
+static int set_up(struct monitor *m, monitor_gate *gate)
+{
+    struct ucspi handler_side = {-1, -1, -1, false};
+    int rc = load_vault(m);
+
+    if (rc != 0)
+        return rc;
     if (m->o->handler_user != NULL && account_find(&m->account, m->o->handler_user) < 0) {
         log_error("--handler-user=%s: no such user or group", m->o->handler_user);
         return EX_CONFIG;
     }
     if (jail_prepare(&m->jail, m->o) < 0)
         return EX_CONFIG;
-    int rc = take_signals(m);
+    rc = take_signals(m);
+    if (rc == 0 && m->o->ucspi_tls)
+        rc = ucspi_make(&m->ucspi, &handler_side);
     if (rc == 0)
-        rc = fork_gate(m);
-    if (rc < 0) {
-        log_error("cannot start the gate process: %s", strerror(-rc));
-        return EX_OSERR;
-    }
-    activation_close(m->c);
+        rc = fork_gate(m, gate);
     jail_close(&m->jail);
-    return 0;
+    ucspi_close(&m->ucspi);
+    if (rc < 0)
+        log_error("cannot start the gate process: %s", strerror(-rc));
+    else if (m->o->ucspi_tls && run_handler(m, NULL, &handler_side) < 0)
+        set_ending(m, ENDING_NO_HANDLER);
+    ucspi_close(&handler_side);
+    activation_close(m->c);
+    return rc < 0 ? EX_OSERR : 0;
 }
 
 static int send_plain(struct monitor *m, enum message_type type)
@@ -156,6 +212,13 @@ static void end_gate(struct monitor *m)
     set_ending(m, ENDING_GATE_DIED);
 }
 
+static void refuse_message(struct monitor *m, const struct message_reader *r)
+{
+    log_error("the gate sent a %s message that is malformed or out of turn: connection ended",
+              message_name(r->type));
+    end_gate(m);
+}
+
 static io_time after_grace(const struct monitor *m)
 {
     return io_deadline(m->o->timeout_grace != 0 ? m->o->timeout_grace : LAST_SECONDS);
@@ -168,8 +231,7 @@ static void write_note(struct monitor *m, struct message_reader *r)
 
     message_get_text(r, text, sizeof text);
     if (!message_complete(r) || m->notes++ >= NOTES_MAX) {
-        log_error("the gate sent a malformed or needless note: connection ended");
-        end_gate(m);
+        refuse_message(m, r);
         return;
     }
     (void)log_sentence(line, sizeof line, text, strlen(text));
@@ -190,53 +252,84 @@ static void lay_down(struct monitor *m)
         log_detail("the monitor's own jail is missing: %s", strerror(-rc));
 }
 
-static int run_handler(struct monitor *m)
-{
-    struct environment e;
-    const struct handler_setup setup = {
-        .argv = m->o->handler,
-        .stdio = m->o->stdio,
-        .account = m->o->handler_user != NULL ? &m->account : NULL,
-        .take_errors = m->c->stderr_was_client,
-        .environment = &e,
-        .signals = &m->before,
-    };
-
-    environment_copy(&e, environ);
-    environment_describe(&e, m->c, &m->facts);
-    int rc = handler_start(&m->handler, &setup);
-    environment_free(&e);
-    m->handler_ran = rc == 0;
-    return rc;
-}
-
-/* The handshake is done: starts the handler and hands its descriptors to the gate. */
-static void take_facts(struct monitor *m, struct message_reader *r)
+/* Hands the gate the descriptors of the handler that has just been started, or none. */
+static void give_handler(struct monitor *m)
 {
     uint8_t buf[16];
     struct message_writer w;
-
-    facts_get(r, &m->facts);
-    if (!message_complete(r) || m->phase != PHASE_CHAIN) {
-        log_error("the gate sent malformed or untimely facts: connection ended");
-        end_gate(m);
-        return;
-    }
-    m->phase = PHASE_SESSION;
-    m->have_facts = true;
-    vault_wipe(&m->vault);
-    if (run_handler(m) < 0)
-        set_ending(m, ENDING_NO_HANDLER);
-    lay_down(m);
     const int fds[2] = {m->handler.in, m->handler.out};
+    size_t count = fds[0] < 0 ? 0 : fds[0] == fds[1] ? 1 : 2;
+
     message_begin(&w, buf, sizeof buf, MESSAGE_HANDLER);
-    int count = fds[0] < 0 ? 0 : fds[0] == fds[1] ? 1 : 2;
-    int rc = message_send(m->gate, &w, fds, (size_t)count);
+    int rc = message_send(m->gate, &w, fds, count);
     handler_close(&m->handler);
     if (rc < 0) {
         log_error("cannot hand the handler to the gate: %s", strerror(-rc));
         end_gate(m);
     }
+}
+
+/* The handshake is done: starts the handler and hands its descriptors to the gate. */
+static void take_facts(struct monitor *m, struct message_reader *r)
+{
+    facts_get(r, &m->facts);
+    if (!message_complete(r) || m->phase != PHASE_CHAIN) {
+        refuse_message(m, r);
+        return;
+    }
+    m->phase = PHASE_SESSION;
+    m->have_facts = true;
+    vault_wipe(&m->vault);
+    if (!m->o->ucspi_tls && run_handler(m, &m->facts, NULL) < 0)
+        set_ending(m, ENDING_NO_HANDLER);
+    lay_down(m);
+    if (!m->o->ucspi_tls)
+        give_handler(m);
+}
+
+/* The policies auth and optional: a handler answers before TLS. Once. */
+static void start_plaintext(struct monitor *m, struct message_reader *r)
+{
+    if (m->phase != PHASE_OPENING || m->o->starttls == NULL ||
+        !policy_has_handler(policy_for(m->o, &m->c->client, &m->c->server))) {
+        refuse_message(m, r);
+        return;
+    }
+    m->phase = PHASE_PLAINTEXT;
+    if (run_handler(m, NULL, NULL) < 0)
+        set_ending(m, ENDING_NO_HANDLER);
+    give_handler(m);
+}
+
+/* TLS comes: nothing of the plaintext phase may live on. */
+static void end_plaintext(struct monitor *m, struct message_reader *r)
+{
+    if (m->phase != PHASE_PLAINTEXT) {
+        refuse_message(m, r);
+        return;
+    }
+    m->phase = PHASE_TLS_NEXT;
+    if (m->handler.pid > 0)
+        (void)kill(m->handler.pid, SIGTERM);
+    m->old_pid = m->handler.pid;
+    m->old_kill_at = m->old_pid > 0 ? after_grace(m) : 0;
+    m->handler.pid = 0;
+    m->handler_ran = false;
+    m->diagnostic_len = 0;
+    io_close(&m->handler.errors);
+    if (send_plain(m, MESSAGE_ENDED) < 0)
+        end_gate(m);
+}
+
+/* The client has left the lobby in plaintext: keys are needed no more. */
+static void leave_lobby(struct monitor *m, struct message_reader *r)
+{
+    if (m->phase != PHASE_PLAINTEXT) {
+        refuse_message(m, r);
+        return;
+    }
+    m->phase = PHASE_SESSION;
+    lay_down(m);
 }
 
 static void take_end(struct monitor *m, struct message_reader *r)
@@ -247,8 +340,7 @@ static void take_end(struct monitor *m, struct message_reader *r)
     bool overstayed = message_get_number(r, 1) != 0;
 
     if (!message_complete(r) || m->phase == PHASE_ENDED) {
-        log_error("the gate sent a malformed end: connection ended");
-        end_gate(m);
+        refuse_message(m, r);
         return;
     }
     m->phase = PHASE_ENDED;
@@ -261,11 +353,13 @@ static void take_end(struct monitor *m, struct message_reader *r)
 
 static void give_chain(struct monitor *m, struct message_reader *r)
 {
-    if (m->phase != PHASE_OPENING || m->gate < 0 || vault_give_chain(&m->vault, r, m->gate) < 0) {
-        end_gate(m);
+    if ((m->phase != PHASE_OPENING && m->phase != PHASE_TLS_NEXT) || !m->have_tls) {
+        refuse_message(m, r);
         return;
     }
     m->phase = PHASE_CHAIN;
+    if (vault_give_chain(&m->vault, r, m->gate) < 0)
+        end_gate(m);
 }
 
 /* Reads and obeys one message. Returns false when there is none. */
@@ -297,6 +391,15 @@ static bool take_message(struct monitor *m)
     case MESSAGE_FACTS:
         take_facts(m, &r);
         break;
+    case MESSAGE_PLAINTEXT:
+        start_plaintext(m, &r);
+        break;
+    case MESSAGE_END_HANDLER:
+        end_plaintext(m, &r);
+        break;
+    case MESSAGE_LEFT:
+        leave_lobby(m, &r);
+        break;
     case MESSAGE_NOTE:
         write_note(m, &r);
         break;
@@ -304,9 +407,7 @@ static bool take_message(struct monitor *m)
         take_end(m, &r);
         break;
     default:
-        log_error("the gate sent message %u (%s), which is not its to send: connection ended",
-                  r.type, message_name(r.type));
-        end_gate(m);
+        refuse_message(m, &r);
     }
     return true;
 }
@@ -348,6 +449,10 @@ static void reap(struct monitor *m)
 
     if (m->handler.pid > 0 && waitpid(m->handler.pid, &status, WNOHANG) == m->handler.pid)
         handler_reaped(m, status);
+    if (m->old_pid > 0 && waitpid(m->old_pid, &status, WNOHANG) == m->old_pid) {
+        m->old_pid = 0;
+        m->old_kill_at = 0;
+    }
     if (m->gate_pid > 0 && waitpid(m->gate_pid, &status, WNOHANG) == m->gate_pid)
         gate_reaped(m, status);
 }
@@ -417,6 +522,10 @@ static void enforce(struct monitor *m)
             (void)kill(m->handler.pid, SIGTERM);
         }
     }
+    if (m->old_kill_at != 0 && io_remaining(m->old_kill_at) == 0) {
+        m->old_kill_at = 0;
+        (void)kill(m->old_pid, SIGKILL);
+    }
     if (m->kill_at != 0 && io_remaining(m->kill_at) == 0) {
         m->kill_at = 0;
         if (m->handler.pid > 0) {
@@ -430,11 +539,12 @@ static void enforce(struct monitor *m)
 
 static void watch(struct monitor *m)
 {
-    while (m->gate_pid > 0 || m->handler.pid > 0) {
+    while (m->gate_pid > 0 || m->handler.pid > 0 || m->old_pid > 0) {
         struct pollfd p[] = {{.fd = m->signals, .events = POLLIN},
                              {.fd = m->gate, .events = POLLIN},
                              {.fd = m->handler.errors, .events = POLLIN}};
-        int n = poll(p, sizeof p / sizeof p[0], io_remaining(io_earlier(m->term_at, m->kill_at)));
+        io_time next = io_earlier(io_earlier(m->term_at, m->kill_at), m->old_kill_at);
+        int n = poll(p, sizeof p / sizeof p[0], io_remaining(next));
         if (n < 0 && errno != EINTR) {
             log_error("poll: %s", strerror(errno));
             m->kill_at = io_now();
@@ -449,6 +559,15 @@ static void watch(struct monitor *m)
     }
     if (m->handler.errors >= 0)
         take_diagnostics(m);
+}
+
+static const char *start_word(const struct monitor *m)
+{
+    if (m->o->ucspi_tls)
+        return "ucspi-tls";
+    if (m->o->starttls == NULL)
+        return "immediate";
+    return m->phase >= PHASE_SESSION && m->handler_ran && !m->have_facts ? "plaintext" : "starttls";
 }
 
 static void write_summary(const struct monitor *m)
@@ -470,33 +589,48 @@ static void write_summary(const struct monitor *m)
     }
     if (m->handler_ran)
         (void)snprintf(handler, sizeof handler, " handler=%d", m->handler_result);
-    log_note("server=%s start=%s%s%s%s%s in=%llu out=%llu seconds=%lld.%lld end=%s",
-             m->c->server.text, m->o->starttls != NULL ? "starttls" : "immediate", tls, name,
+    log_note("server=%s start=%s%s%s%s%s%s%s in=%llu out=%llu seconds=%lld.%lld end=%s",
+             m->c->server.text, start_word(m), m->o->starttls != NULL ? " dialect=" : "",
+             m->o->starttls != NULL ? m->o->starttls : "", tls, name,
              m->have_facts ? f->resumed ? " resumed=yes" : " resumed=no" : "", handler,
              (unsigned long long)m->in, (unsigned long long)m->out, (long long)(ms / 1000),
              (long long)(ms % 1000 / 100), ending_name(m->ending));
 }
 
-int monitor_run(struct connection *c, const struct options *o)
+static int send_go(struct monitor *m)
+{
+    uint8_t buf[16];
+    struct message_writer w;
+
+    message_begin(&w, buf, sizeof buf, MESSAGE_GO);
+    message_put_number(&w, m->have_tls);
+    return message_send(m->gate, &w, NULL, 0);
+}
+
+int monitor_run(struct connection *c, const struct options *o, monitor_gate *gate)
 {
     struct monitor m = {.o = o,
                         .c = c,
                         .signals = -1,
                         .gate = -1,
                         .handler = {.in = -1, .out = -1, .errors = -1},
+                        .ucspi = {-1, -1, -1, false},
                         .started = io_now(),
                         .ending = ENDING_GATE_DIED};
 
-    int status = set_up(&m);
+    int status = set_up(&m, gate);
     if (status != 0) {
         vault_wipe(&m.vault);
         activation_close(c);
         return status;
     }
-    if (vault_unlock(&m.vault, o, false) < 0) {
+    /* The gate has been forked: now keys may be decoded. */
+    if (m.have_tls && vault_unlock(&m.vault, o, false) < 0)
+        m.have_tls = false;
+    if (!m.have_tls && o->starttls == NULL) {
         set_ending(&m, ENDING_CONFIGURATION);
         io_close(&m.gate);
-    } else if (send_plain(&m, MESSAGE_GO) < 0) {
+    } else if (send_go(&m) < 0) {
         set_ending(&m, ENDING_GATE_DIED);
     }
     watch(&m);

@@ -3,8 +3,6 @@
 #ifndef POSTERN_OPTIONS_H
 #define POSTERN_OPTIONS_H
 
-#include "peer.h"
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,8 +30,8 @@ struct options {
     const char *starttls; /* a dialect's name; NULL: immediate TLS */
     enum policy policy;
     bool policy_given;
-    const char *name; /* NULL: gethostname() */
-    struct networks trusted;
+    const char *name;    /* NULL: gethostname() */
+    const char *trusted; /* networks as text; policy.h reads them; NULL: none */
     bool ucspi_tls;
     const char *user;
     const char *handler_user;

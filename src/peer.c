@@ -48,7 +48,7 @@ void peer_set(struct peer *p, const struct sockaddr *address, socklen_t len)
 
 int peer_of(int fd, struct peer *client, struct peer *server)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t len = sizeof address;
 
     memset(client, 0, sizeof *client);

@@ -3,15 +3,18 @@
  *
  *   main → options → activation (which descriptors?) → peer (who?)
  *        → monitor: vault, fork
- *              gate: jail → handshake → facts → relay → close
+ *              gate: jail → lobby (STARTTLS only) → handshake → facts → relay → close
  *              monitor: serve the vault → on facts: handler → reap → summary → exit status */
 
 #include "activation.h"
 #include "check.h"
+#include "dialect/dialect.h"
+#include "gate.h"
 #include "io.h"
 #include "log.h"
 #include "monitor.h"
 #include "options.h"
+#include "policy.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -38,6 +41,19 @@ static void open_log(const struct options *o)
         log_note("--log=stderr: standard error is the connection itself here: using syslog");
 }
 
+/* What the option table itself can't judge. */
+static int check_words(const struct options *o)
+{
+    char shown[80];
+
+    if (o->starttls != NULL && dialect_find(o->starttls) == NULL) {
+        log_error("--starttls=%s: wants imap, pop3, smtp, lmtp, sieve or nntp; see --help",
+                  log_escape(shown, sizeof shown, o->starttls, strlen(o->starttls)));
+        return EX_USAGE;
+    }
+    return policy_check(o) < 0 ? EX_USAGE : 0;
+}
+
 static int serve(const struct options *o)
 {
     struct connection c;
@@ -49,7 +65,7 @@ static int serve(const struct options *o)
         return status;
     (void)snprintf(about, sizeof about, "client=%s ", c.client.text);
     log_about(about);
-    return monitor_run(&c, o);
+    return monitor_run(&c, o, gate_run);
 }
 
 int main(int argc, char **argv)
@@ -61,6 +77,8 @@ int main(int argc, char **argv)
         return EX_OSERR;
     open_first_log();
     status = options_read(&o, argc, argv);
+    if (status == 0)
+        status = check_words(&o);
     if (status == 0) {
         switch (o.action) {
         case ACTION_HELP:

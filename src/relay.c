@@ -29,8 +29,9 @@ struct state {
     bool handler_ended; /* nothing more will be read from the handler */
     bool handler_exited;
     bool draining;
-    bool held;  /* the answer waits for the client's first bytes */
-    bool ended; /* r->ending is set */
+    bool greeting; /* the handler's greeting is not whole yet */
+    bool held;     /* a greeting that says no waits for the client's first command */
+    bool ended;    /* r->ending is set */
     io_time session_end;
     io_time idle_since;
     io_time left_at;      /* when the client ended; 0: not yet */
@@ -76,6 +77,17 @@ static bool wants_client(const struct state *s)
     return s->up.len == 0 && !s->client_ended && !s->draining && s->r->ops->may_read(s->r->client);
 }
 
+/* The command that a refusing greeting answers goes no further. */
+static void drop_command(struct state *s)
+{
+    const uint8_t *lf = memchr(s->up.bytes, '\n', s->up.len);
+    size_t len = lf != NULL ? (size_t)(lf - s->up.bytes) + 1 : s->up.len;
+
+    s->up.at = len;
+    s->up.len -= len;
+    s->held = lf == NULL;
+}
+
 static bool read_client(struct state *s)
 {
     struct relay *r = s->r;
@@ -89,7 +101,8 @@ static bool read_client(struct state *s)
         s->up.at = 0;
         s->up.len = (size_t)n;
         r->in += (uint64_t)n;
-        s->held = false;
+        if (s->held)
+            drop_command(s);
     } else if (n == 0) {
         client_ended(s, ENDING_CLIENT_CLOSE);
     } else if (n == -EPIPE) {
@@ -135,7 +148,7 @@ static bool write_handler(struct state *s)
 
 static bool wants_handler(const struct state *s)
 {
-    return s->down.len == 0 && !s->handler_ended;
+    return (s->down.len == 0 || s->greeting) && !s->handler_ended;
 }
 
 /* True while records wait for room in the client's connection. */
@@ -151,22 +164,54 @@ static bool flush_client(struct state *s)
     return false;
 }
 
+static void judge_greeting(struct state *s)
+{
+    size_t used = 0;
+
+    switch (s->r->greeting((const char *)s->down.bytes, s->down.len, &used)) {
+    case GREETING_MORE:
+        if (s->down.len < BUFFER_SIZE)
+            return;
+        break;
+    case GREETING_SWALLOW:
+        s->greeting = false;
+        s->down.at = used;
+        s->down.len -= used;
+        return;
+    case GREETING_ANSWER:
+        s->greeting = false;
+        s->held = true;
+        return;
+    case GREETING_REFUSE:
+        break;
+    }
+    s->greeting = false;
+    s->down.len = 0;
+    s->handler_ended = true;
+    s->r->refused = true;
+    end(s, ENDING_HANDLER_CLOSE);
+}
+
 static bool read_handler(struct state *s)
 {
     struct relay *r = s->r;
 
     if (!wants_handler(s))
         return false;
-    ssize_t n = io_read(r->from_handler, s->down.bytes, BUFFER_SIZE);
+    size_t have = s->greeting ? s->down.len : 0;
+    ssize_t n = io_read(r->from_handler, s->down.bytes + have, BUFFER_SIZE - have);
     if (n == -EAGAIN && !s->handler_exited)
         return false;
     if (n > 0) {
         s->down.at = 0;
-        s->down.len = (size_t)n;
+        s->down.len = have + (size_t)n;
+        if (s->greeting)
+            judge_greeting(s);
         if (s->client_gone)
             s->down.len = 0;
         return true;
     }
+    s->greeting = false;
     s->handler_ended = true;
     end(s, s->draining ? ENDING_SIGTERM : ENDING_HANDLER_CLOSE);
     return true;
@@ -176,7 +221,7 @@ static bool write_client(struct state *s)
 {
     struct relay *r = s->r;
 
-    if (s->down.len == 0 || s->client_gone || s->held)
+    if (s->down.len == 0 || s->client_gone || s->held || s->greeting)
         return false;
     ssize_t n = r->ops->write(r->client, s->down.bytes + s->down.at, s->down.len);
     if (n == -EAGAIN)
@@ -249,7 +294,7 @@ static int wait(struct state *s, bool unsent)
 {
     enum { CLIENT_IN, CLIENT_OUT, TO_HANDLER, FROM_HANDLER, CONTROL, COUNT };
     const struct relay *r = s->r;
-    bool writing = unsent || (s->down.len > 0 && !s->held);
+    bool writing = unsent || (s->down.len > 0 && !s->held && !s->greeting);
     bool gone = s->client_gone;
     struct pollfd p[COUNT] = {
         /* Without POLLIN only an error or the end of both directions is told. */
@@ -279,25 +324,6 @@ static int wait(struct state *s, bool unsent)
     return 0;
 }
 
-/* After the last byte: if bytes of the client were unread when the socket is closed, the kernel
- * would send a reset, which can destroy what the client has not read yet. So its end is awaited. */
-static void linger(struct state *s)
-{
-    struct relay *r = s->r;
-    io_time deadline = io_deadline(r->grace == 0 ? GRACE_FACTOR : r->grace);
-    uint8_t *rubbish = s->up.bytes;
-
-    if (shutdown(r->client_out, SHUT_WR) != 0 || s->client_ended)
-        return;
-    for (;;) {
-        ssize_t n = io_read(r->client_in, rubbish, BUFFER_SIZE);
-        if (n == 0 || (n < 0 && n != -EAGAIN))
-            return;
-        if (io_remaining(deadline) == 0 || io_wait(r->client_in, POLLIN, -1, deadline) < 0)
-            return;
-    }
-}
-
 /* close_notify, then the end of our direction. */
 static void close_client(struct state *s)
 {
@@ -310,8 +336,10 @@ static void close_client(struct state *s)
     while (flush_client(s))
         if (io_wait(r->client_out, POLLOUT, -1, deadline) < 0)
             return;
-    if (!s->client_gone)
-        linger(s);
+    if (s->client_ended)
+        (void)shutdown(r->client_out, SHUT_WR);
+    else if (!s->client_gone)
+        io_linger(r->client_in, r->client_out, deadline);
 }
 
 static void run(struct state *s)
@@ -340,17 +368,13 @@ int relay_run(struct relay *r)
     struct state s = {.r = r,
                       .session_end = io_deadline(r->session),
                       .idle_since = io_now(),
-                      .held = r->answer_len > 0};
+                      .greeting = r->greeting != NULL};
 
     r->in = r->out = 0;
-    r->overstayed = false;
+    r->overstayed = r->refused = false;
     s.up.bytes = malloc(BUFFER_SIZE);
     s.down.bytes = malloc(BUFFER_SIZE);
     int rc = s.up.bytes == NULL || s.down.bytes == NULL ? -ENOMEM : 0;
-    if (rc == 0 && r->answer_len > 0) {
-        memcpy(s.down.bytes, r->answer, r->answer_len);
-        s.down.len = r->answer_len;
-    }
     if (rc == 0) {
         run(&s);
         close_client(&s);

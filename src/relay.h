@@ -3,6 +3,7 @@
 #ifndef POSTERN_RELAY_H
 #define POSTERN_RELAY_H
 
+#include "dialect/dialect.h"
 #include "facts.h"
 #include "io.h"
 
@@ -32,8 +33,6 @@ enum relay_order {
     RELAY_ABANDON         /* the monitor is gone */
 };
 
-#define RELAY_ANSWER_MAX 4096
-
 struct relay {
     /* Set by the caller. */
     const struct relay_client *ops;
@@ -44,12 +43,14 @@ struct relay {
     enum relay_order (*order)(void *arg);
     void *order_arg;
     unsigned idle, session, grace; /* seconds, 0: none */
-    const uint8_t *answer; /* for the client's first command, whatever that is; NULL: none */
-    size_t answer_len;     /* at most RELAY_ANSWER_MAX */
+    /* Judges the handler's greeting, which is kept from the client until then; NULL: the client
+     * gets all that the handler says. */
+    enum greeting_verdict (*greeting)(const char *bytes, size_t len, size_t *used);
     /* The outcome. */
     uint64_t in;  /* bytes from the client to the handler */
     uint64_t out; /* bytes from the handler to the client */
     enum ending ending;
+    bool refused;    /* the handler greeted with what can't be used */
     bool overstayed; /* the handler has used up its grace already */
 };
 

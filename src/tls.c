@@ -18,8 +18,8 @@
 #define WHY_SIZE 160
 #define SEED_DEVICE 1
 #define GROUPS_MAX 16
-#define QUEUE_MAX (64U * 1024) /* more than this unsent is an error */
-#define QUEUE_STOP_READING (32U * 1024)
+#define QUEUE_MAX ((size_t)64 * 1024) /* more than this unsent is an error */
+#define QUEUE_STOP_READING ((size_t)32 * 1024)
 
 struct tls {
     WOLFSSL_CTX *context;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "vault.h"
 
-#include "io.h"
+#include "keys.h"
 #include "log.h"
 
 #include <errno.h>
@@ -14,16 +14,7 @@
 #include <malloc.h>
 #endif
 
-#include <wolfssl/options.h>
-#include <wolfssl/wolfcrypt/asn.h>
-#include <wolfssl/wolfcrypt/ecc.h>
-#include <wolfssl/wolfcrypt/ed25519.h>
-#include <wolfssl/wolfcrypt/error-crypt.h>
-#include <wolfssl/wolfcrypt/random.h>
-#include <wolfssl/wolfcrypt/rsa.h>
-
 #define MEMORY_SIZE (OPTIONS_PAIRS_MAX * (size_t)CERTS_KEY_MAX)
-#define SIGNATURE_MAX 1024 /* RSA of 8192 bits */
 #define TO_SIGN_MAX 512
 #define REREAD_MS 200
 
@@ -47,15 +38,6 @@ static uint8_t *map_secret(size_t size)
     (void)mlock(memory, size);
 #endif
     return memory;
-}
-
-/* The functions that decode or use a key leave parts of it on the stack. Every one of them is
- * called by way of a caller that calls this next, from the same depth. */
-static __attribute__((noinline)) void wipe_stack(void)
-{
-    uint8_t frame[24 * 1024];
-
-    explicit_bzero(frame, sizeof frame);
 }
 
 static int load_pair(struct vault_pair *p, const struct pair *from, uint8_t *memory, size_t key_at,
@@ -89,8 +71,8 @@ static int load_once(struct vault *v, const struct options *o)
         .memory = map_secret(MEMORY_SIZE), .signatures = 1, .old_versions = o->tls_min < 0x0303};
     uint8_t *scratch = map_secret(CERTS_FILE_MAX);
     if (v->memory == NULL || scratch == NULL) {
-        rc = errno != 0 ? -errno : -ENOMEM;
-        log_error("no memory for private keys: %s", strerror(-rc));
+        rc = -ENOMEM;
+        log_error("no memory for private keys");
     }
     for (size_t i = 0; rc == 0 && i < o->pair_count; i++) {
         rc = load_pair(&v->pairs[i], &o->pairs[i], v->memory, i * CERTS_KEY_MAX, scratch);
@@ -121,113 +103,15 @@ int vault_load(struct vault *v, const struct options *o)
     return load_once(v, o);
 }
 
-/* A decoded private key; free with release(). */
-struct key {
-    enum key_kind kind;
-    union {
-        RsaKey rsa;
-        ecc_key ecc;
-        ed25519_key ed;
-    } as;
-};
-
-static void release(struct key *k)
-{
-    if (k->kind == KEY_RSA)
-        (void)wc_FreeRsaKey(&k->as.rsa);
-    else if (k->kind == KEY_ECDSA)
-        (void)wc_ecc_free(&k->as.ecc);
-    else if (k->kind == KEY_ED25519)
-        wc_ed25519_free(&k->as.ed);
-    explicit_bzero(k, sizeof *k);
-}
-
-static int decode_ed25519(ed25519_key *ed, const uint8_t *der, word32 len)
-{
-    uint8_t public[ED25519_PUB_KEY_SIZE];
-    word32 at = 0;
-    int error = wc_ed25519_init(ed);
-
-    if (error == 0)
-        error = wc_Ed25519PrivateKeyDecode(der, &at, ed, len);
-    if (error == 0)
-        error = wc_ed25519_make_public(ed, public, sizeof public);
-    if (error == 0)
-        error = wc_ed25519_import_public(public, sizeof public, ed);
-    return error;
-}
-
-/* Returns 0 or wolfSSL's error; in the end the key is to be released either way. */
-static int decode_key(struct key *k, const struct vault *v, const struct vault_pair *p)
-{
-    const uint8_t *der = v->memory + p->key_at;
-    word32 at = 0, len = (word32)p->key_len;
-    int error;
-
-    memset(k, 0, sizeof *k);
-    k->kind = p->chain.kind;
-    switch (k->kind) {
-    case KEY_RSA:
-        error = wc_InitRsaKey(&k->as.rsa, NULL);
-        return error != 0 ? error : wc_RsaPrivateKeyDecode(der, &at, &k->as.rsa, len);
-    case KEY_ECDSA:
-        error = wc_ecc_init(&k->as.ecc);
-        return error != 0 ? error : wc_EccPrivateKeyDecode(der, &at, &k->as.ecc, len);
-    case KEY_ED25519:
-        return decode_ed25519(&k->as.ed, der, len);
-    default:
-        return BAD_FUNC_ARG;
-    }
-}
-
-/* The public half of a key as it stands in a certificate: modulus or point. */
-static int public_half(struct key *k, bool thorough, uint8_t *out, word32 *len)
-{
-    uint8_t exponent[16];
-    word32 exponent_len = sizeof exponent;
-    int error = 0;
-
-    switch (k->kind) {
-    case KEY_RSA:
-        return wc_RsaFlattenPublicKey(&k->as.rsa, exponent, &exponent_len, out, len);
-    case KEY_ECDSA:
-        if (thorough || k->as.ecc.type == ECC_PRIVATEKEY_ONLY)
-            error = wc_ecc_make_pub(&k->as.ecc, NULL);
-        return error != 0 ? error : wc_ecc_export_x963(&k->as.ecc, out, len);
-    case KEY_ED25519:
-        return wc_ed25519_export_public(&k->as.ed, out, len);
-    default:
-        return BAD_FUNC_ARG;
-    }
-}
-
-static __attribute__((noinline)) int match_pair(const struct vault *v, const struct vault_pair *p,
-                                                bool thorough)
-{
-    uint8_t public[SIGNATURE_MAX];
-    word32 len = sizeof public;
-    struct key k;
-    int error = decode_key(&k, v, p);
-
-    if (error == 0)
-        error = public_half(&k, thorough, public, &len);
-    release(&k);
-    if (error != 0)
-        return -ENOTSUP;
-    return memmem(p->chain.der + p->chain.public_at, p->chain.public_len, public, len) != NULL
-               ? 0
-               : -EKEYREJECTED;
-}
-
 static int match_all(const struct vault *v, bool thorough, const struct vault_pair **bad)
 {
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < v->count; i++) {
-        *bad = &v->pairs[i];
-        rc = match_pair(v, *bad, thorough);
+        const struct vault_pair *p = &v->pairs[i];
+        *bad = p;
+        rc = keys_match(v->memory + p->key_at, p->key_len, &p->chain, thorough);
     }
-    wipe_stack();
     return rc;
 }
 
@@ -342,92 +226,12 @@ static bool may_sign(const struct vault *v, enum sign_as how, const uint8_t *dat
     return false;
 }
 
-static int sign_rsa_pkcs1(RsaKey *rsa, WC_RNG *rng, const uint8_t *data, word32 len, uint8_t *sig,
-                          word32 *sig_len)
-{
-    uint8_t check[TO_SIGN_MAX];
-    int n = wc_RsaSSL_Sign(data, len, sig, *sig_len, rsa, rng);
-
-    if (n < 0)
-        return n;
-    *sig_len = (word32)n;
-    /* A faulty RSA signature gives the key away: none leaves unchecked. */
-    n = wc_RsaSSL_Verify(sig, *sig_len, check, sizeof check, rsa);
-    if (n < 0)
-        return n;
-    return (word32)n == len && memcmp(check, data, len) == 0 ? 0 : SIG_VERIFY_E;
-}
-
-static int sign_rsa_pss(RsaKey *rsa, WC_RNG *rng, enum sign_as how, const uint8_t *data, word32 len,
-                        uint8_t *sig, word32 *sig_len)
-{
-    uint8_t check[SIGNATURE_MAX];
-    enum wc_HashType hash = WC_HASH_TYPE_SHA256;
-    int mgf = WC_MGF1SHA256;
-
-    if (how == SIGN_RSA_PSS_SHA384) {
-        hash = WC_HASH_TYPE_SHA384;
-        mgf = WC_MGF1SHA384;
-    } else if (how == SIGN_RSA_PSS_SHA512) {
-        hash = WC_HASH_TYPE_SHA512;
-        mgf = WC_MGF1SHA512;
-    }
-    int n =
-        wc_RsaPSS_Sign_ex(data, len, sig, *sig_len, hash, mgf, RSA_PSS_SALT_LEN_DEFAULT, rsa, rng);
-    if (n < 0)
-        return n;
-    *sig_len = (word32)n;
-    n = wc_RsaPSS_VerifyCheck(sig, *sig_len, check, sizeof check, data, len, hash, mgf, rsa);
-    return n < 0 ? n : 0;
-}
-
-static int sign_with(struct key *k, WC_RNG *rng, enum sign_as how, const uint8_t *data, word32 len,
-                     uint8_t *sig, word32 *sig_len)
-{
-    switch (how) {
-    case SIGN_ECDSA:
-        return wc_ecc_sign_hash(data, len, sig, sig_len, rng, &k->as.ecc);
-    case SIGN_ED25519:
-        return wc_ed25519_sign_msg(data, len, sig, sig_len, &k->as.ed);
-    case SIGN_RSA_PKCS1:
-        return sign_rsa_pkcs1(&k->as.rsa, rng, data, len, sig, sig_len);
-    default:
-        return sign_rsa_pss(&k->as.rsa, rng, how, data, len, sig, sig_len);
-    }
-}
-
-static __attribute__((noinline)) int sign(const struct vault *v, enum sign_as how,
-                                          const uint8_t *data, word32 len, uint8_t *sig,
-                                          word32 *sig_len)
-{
-    struct key k;
-    WC_RNG rng;
-    int error = decode_key(&k, v, &v->pairs[v->chosen]);
-
-    if (error != 0) {
-        release(&k);
-        return error;
-    }
-    error = wc_InitRng(&rng);
-    if (error == 0) {
-#ifdef WC_RSA_BLINDING
-        if (k.kind == KEY_RSA)
-            error = wc_RsaSetRNG(&k.as.rsa, &rng);
-#endif
-        if (error == 0)
-            error = sign_with(&k, &rng, how, data, len, sig, sig_len);
-        (void)wc_FreeRng(&rng);
-    }
-    release(&k);
-    return error;
-}
-
 int vault_give_signature(struct vault *v, struct message_reader *r, int gate)
 {
-    uint8_t sig[SIGNATURE_MAX], buf[SIGNATURE_MAX + 16];
-    word32 sig_len = sizeof sig;
+    uint8_t sig[KEYS_SIGNATURE_MAX], buf[KEYS_SIGNATURE_MAX + 16];
+    size_t sig_len = sizeof sig, len;
     struct message_writer w;
-    size_t len;
+    const char *why;
 
     enum sign_as how = (enum sign_as)message_get_number(r, SIGN_ED25519);
     const uint8_t *data = message_get_bytes(r, TO_SIGN_MAX, &len);
@@ -440,15 +244,16 @@ int vault_give_signature(struct vault *v, struct message_reader *r, int gate)
         return -EPERM;
     }
     v->signatures--;
-    int error = sign(v, how, data, (word32)len, sig, &sig_len);
-    wipe_stack();
-    if (error != 0) {
-        log_error("%s: signing failed: %s", v->pairs[v->chosen].key_file, wc_GetErrorString(error));
-        return -EIO;
+    const struct vault_pair *p = &v->pairs[v->chosen];
+    int rc = keys_sign(v->memory + p->key_at, p->key_len, p->chain.kind, how, data, len, sig,
+                       &sig_len, &why);
+    if (rc < 0) {
+        log_error("%s: signing failed: %s", p->key_file, why);
+        return rc;
     }
     message_begin(&w, buf, sizeof buf, MESSAGE_SIGNATURE);
     message_put_bytes(&w, sig, sig_len);
-    int rc = message_send(gate, &w, NULL, 0);
+    rc = message_send(gate, &w, NULL, 0);
     if (rc < 0)
         log_error("cannot send a signature to the gate: %s", strerror(-rc));
     return rc;
@@ -464,10 +269,7 @@ void vault_wipe(struct vault *v)
         v->memory = NULL;
     }
     v->count = 0;
-#ifdef FP_ECC
-    /* The table of the curve's base point, 0.8 MB. */
-    wc_ecc_fp_free();
-#endif
+    keys_forget();
 #ifdef __GLIBC__
     (void)malloc_trim(0);
 #endif
@@ -507,7 +309,7 @@ int vault_ask_chain(int vault, const struct hello *h, uint8_t *buf, size_t size,
 int vault_ask_signature(int vault, enum sign_as how, const uint8_t *data, size_t len, uint8_t *sig,
                         size_t *sig_len)
 {
-    uint8_t buf[SIGNATURE_MAX + 16];
+    uint8_t buf[KEYS_SIGNATURE_MAX + 16];
     struct message_writer w;
     struct message_reader r;
     size_t got;

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the lobby must know of a protocol: its words, and nothing that touches a descriptor.
+ * Layer 2. */
+#ifndef POSTERN_DIALECT_H
+#define POSTERN_DIALECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Text under construction in a buffer of the caller's; what doesn't fit sets `full`. */
+struct text {
+    char *buf;
+    size_t size;
+    size_t len;
+    bool full;
+};
+
+void text_add(struct text *t, const char *bytes, size_t len);
+void text_format(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* What a line of the client is to the lobby. */
+enum command_kind {
+    COMMAND_GREETING,   /* no command: stands for the connection itself, in `struct reply` */
+    COMMAND_CAPABILITY, /* asks what the server can do */
+    COMMAND_STARTTLS,
+    COMMAND_QUIT,
+    COMMAND_HARMLESS,  /* the lobby can answer it: NOOP, RSET, ID, HELO */
+    COMMAND_PASSWORD,  /* a login with a reusable password */
+    COMMAND_MECHANISM, /* a login by the SASL mechanism in `mechanism` */
+    COMMAND_LEAVE,     /* begins what the lobby has no part in: mail, news */
+    COMMAND_OTHER,     /* anything else; its whole answer is awaited */
+    COMMAND_MALFORMED, /* breaks the protocol's syntax */
+    COMMAND_LITERAL,   /* announces bytes that it will send only when asked to: refused */
+    COMMAND_UNASKED    /* announces bytes that follow without being asked for: fatal */
+};
+
+/* A parsed line; the pointers point into it. */
+struct command {
+    enum command_kind kind;
+    const char *verb; /* the command's name as a constant, fit for a log; NULL: not a known one */
+    const char *tag;  /* IMAP; "" otherwise */
+    size_t tag_len;
+    const char *argument; /* what stands behind the verb, without the blanks before it */
+    size_t argument_len;
+    const char *mechanism;
+    size_t mechanism_len;
+};
+
+/* What can be had in this lobby. */
+struct setting {
+    const char *host; /* name in greetings */
+    bool tls;         /* STARTTLS works */
+    bool passwords;   /* reusable passwords are allowed in plaintext */
+    bool handler;     /* a handler answers behind the lobby (policy auth, optional) */
+    bool (*mechanism_ok)(const char *name, size_t len); /* may be used in plaintext */
+};
+
+/* What the lobby has to say by itself. Every text is whole lines, ended by CR LF. */
+enum occasion {
+    SAY_GREETING,
+    SAY_CAPABILITIES, /* the answer to COMMAND_CAPABILITY */
+    SAY_DONE,         /* the answer to COMMAND_HARMLESS */
+    SAY_BYE,          /* the answer to COMMAND_QUIT */
+    SAY_BEGIN_TLS,    /* the answer to COMMAND_STARTTLS: go ahead */
+    SAY_NO_TLS,       /* ... not now, for a reason of our own */
+    SAY_NEED_TLS,     /* refused until TLS is up */
+    SAY_NO_PASSWORD,  /* this login is refused without TLS */
+    SAY_MALFORMED,    /* a command that breaks the syntax, or STARTTLS with an argument */
+    SAY_UNKNOWN,      /* a command that nobody knows */
+    /* the connection is closed after these */
+    SAY_TOO_LONG,
+    SAY_TOO_MANY,
+    SAY_TIMEOUT,
+    SAY_UNAVAILABLE /* no handler */
+};
+
+/* A handler's answer, line by line, on its way to the client. */
+struct reply {
+    const struct setting *setting;
+    const struct command *command; /* what it answers; kind COMMAND_GREETING for the greeting */
+    unsigned lines;                /* seen so far */
+    bool many;                     /* the first line said that more come */
+    bool preauth;                  /* IMAP: the greeting says that the client is logged in */
+};
+
+enum reply_state {
+    REPLY_MORE,  /* another line comes */
+    REPLY_LAST,  /* the answer is complete */
+    REPLY_BROKEN /* not an answer in this protocol, or one that has no place in a lobby */
+};
+
+/* What a fresh handler's greeting inside TLS is to the client, who has had one. */
+enum greeting_verdict {
+    GREETING_MORE,    /* not all there yet */
+    GREETING_SWALLOW, /* nothing new */
+    GREETING_ANSWER,  /* it says no: the answer to the client's first command */
+    GREETING_REFUSE   /* it can't be used after STARTTLS: PREAUTH */
+};
+
+struct dialect {
+    const char *name;  /* as --starttls has it */
+    const char *title; /* as people call it */
+
+    /* Judges a line without its line end. */
+    void (*parse)(struct command *c, const char *line, size_t len);
+
+    /* Writes what the lobby says; c is the command it answers, or NULL where there is none. */
+    void (*say)(struct text *out, enum occasion occasion, const struct command *c,
+                const struct setting *s);
+
+    /* Edits the next line of a handler's answer: STARTTLS is ours to offer, what is not allowed is
+     * hidden. The line comes without its line end and, being data of a stranger's, is not ended by
+     * a NUL either; what is written to `out` has CR LF. `out` gathers the whole answer: at
+     * REPLY_LAST it is complete. */
+    enum reply_state (*reply)(struct reply *r, const char *line, size_t len, struct text *out);
+
+    /* Judges the greeting that bytes begin with; *used is its length with the line end, set unless
+     * it is GREETING_MORE. NULL: this protocol wants the greeting again (ManageSieve). */
+    enum greeting_verdict (*greeting)(const char *bytes, size_t len, size_t *used);
+};
+
+extern const struct dialect dialect_imap, dialect_pop3, dialect_smtp, dialect_lmtp, dialect_sieve,
+    dialect_nntp;
+
+/* The dialect of that name; NULL if there is none. */
+const struct dialect *dialect_find(const char *name);
+
+/* Takes a word off the front of *rest, which then begins behind the blanks that follow it.
+ * Returns its length; 0 at the end. */
+size_t dialect_word(const char **rest, size_t *len);
+
+/* True if the len bytes at word are this name, in any case. */
+bool dialect_is(const char *word, size_t len, const char *name);
+
+/* True if the len bytes at line begin with this, in any case. */
+bool dialect_begins(const char *line, size_t len, const char *start);
+
+/* Appends those mechanisms of a blank-separated list that may be used, each with a blank before it.
+ * Returns how many there were. */
+unsigned dialect_add_mechanisms(struct text *out, const char *list, size_t len,
+                                const struct setting *s);
+
+#endif

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* IMAP (RFC 9051, RFC 3501). */
+#include "dialect.h"
+
+#include <string.h>
+
+static const struct {
+    const char *verb;
+    enum command_kind kind;
+} verbs[] = {
+    {"CAPABILITY", COMMAND_CAPABILITY},
+    {"STARTTLS", COMMAND_STARTTLS},
+    {"LOGOUT", COMMAND_QUIT},
+    {"NOOP", COMMAND_HARMLESS},
+    {"ID", COMMAND_HARMLESS},
+    {"LOGIN", COMMAND_PASSWORD},
+    {"AUTHENTICATE", COMMAND_MECHANISM},
+    {"SELECT", COMMAND_OTHER},
+    {"EXAMINE", COMMAND_OTHER},
+    {"LIST", COMMAND_OTHER},
+    {"STATUS", COMMAND_OTHER},
+    {"APPEND", COMMAND_OTHER},
+    {"ENABLE", COMMAND_OTHER},
+    {"IDLE", COMMAND_OTHER},
+    {"NAMESPACE", COMMAND_OTHER},
+};
+
+/* RFC 9051 section 9: tag = 1*<any ASTRING-CHAR except "+">. */
+static size_t tag_length(const char *line, size_t len)
+{
+    size_t n = 0;
+
+    while (n < len && line[n] > ' ' && line[n] < 0x7f && strchr("(){%*\"\\+", line[n]) == NULL)
+        n++;
+    return n;
+}
+
+/* RFC 9051 section 4.3, RFC 7888: a line that ends in {n} or {n+} announces n bytes. */
+static enum command_kind literal(const char *line, size_t len)
+{
+    size_t n = len;
+
+    if (n < 3 || line[n - 1] != '}')
+        return COMMAND_OTHER;
+    n--;
+    bool unasked = line[n - 1] == '+' || line[n - 1] == '-';
+    if (unasked)
+        n--;
+    size_t digits = 0;
+    while (n > digits && line[n - 1 - digits] >= '0' && line[n - 1 - digits] <= '9')
+        digits++;
+    if (digits == 0 || n == digits || line[n - 1 - digits] != '{')
+        return COMMAND_OTHER;
+    return unasked ? COMMAND_UNASKED : COMMAND_LITERAL;
+}
+
+static void parse(struct command *c, const char *line, size_t len)
+{
+    size_t tag = tag_length(line, len);
+
+    *c = (struct command){.kind = COMMAND_MALFORMED, .tag = "*", .tag_len = 1};
+    enum command_kind announced = literal(line, len);
+    if (announced == COMMAND_UNASKED)
+        c->kind = announced;
+    if (tag == 0 || tag >= len || line[tag] != ' ')
+        return;
+    c->tag = line;
+    c->tag_len = tag;
+    const char *verb = line + tag + 1;
+    const char *rest = verb;
+    size_t left = len - tag - 1;
+    size_t n = dialect_word(&rest, &left);
+    c->argument = rest;
+    c->argument_len = left;
+    if (n == 0)
+        return;
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        if (dialect_is(verb, n, verbs[i].verb)) {
+            c->verb = verbs[i].verb;
+            c->kind = verbs[i].kind;
+        }
+    }
+    if (c->verb == NULL)
+        c->kind = COMMAND_OTHER;
+    if (c->kind == COMMAND_MECHANISM) {
+        c->mechanism = rest;
+        c->mechanism_len = dialect_word(&rest, &left);
+    }
+    if (announced != COMMAND_OTHER)
+        c->kind = announced;
+}
+
+static void add_tag(struct text *out, const struct command *c)
+{
+    if (c == NULL)
+        text_add(out, "*", 1);
+    else
+        text_add(out, c->tag, c->tag_len);
+}
+
+/* What the lobby can do by itself. */
+static void add_capabilities(struct text *out, const struct setting *s)
+{
+    text_format(out, "CAPABILITY IMAP4rev1 ID%s LOGINDISABLED", s->tls ? " STARTTLS" : "");
+}
+
+static void say(struct text *out, enum occasion occasion, const struct command *c,
+                const struct setting *s)
+{
+    switch (occasion) {
+    case SAY_GREETING:
+        text_format(out, "* OK [");
+        add_capabilities(out, s);
+        text_format(out, "] %s postern ready\r\n", s->host);
+        return;
+    case SAY_TOO_LONG:
+        text_format(out, "* BYE Line too long or malformed\r\n");
+        return;
+    case SAY_TOO_MANY:
+        text_format(out, "* BYE Too many commands before STARTTLS\r\n");
+        return;
+    case SAY_TIMEOUT:
+        text_format(out, "* BYE Timeout\r\n");
+        return;
+    case SAY_UNAVAILABLE:
+        text_format(out, "* BYE [UNAVAILABLE] Service not available\r\n");
+        return;
+    case SAY_CAPABILITIES:
+        text_format(out, "* ");
+        add_capabilities(out, s);
+        text_format(out, "\r\n");
+        break;
+    case SAY_DONE:
+        if (c != NULL && strcmp(c->verb, "ID") == 0)
+            text_format(out, "* ID NIL\r\n");
+        break;
+    case SAY_BYE:
+        text_format(out, "* BYE %s closing connection\r\n", s->host);
+        break;
+    default:
+        break;
+    }
+    add_tag(out, c);
+    switch (occasion) {
+    case SAY_BEGIN_TLS:
+        text_format(out, " OK Begin TLS negotiation now\r\n");
+        break;
+    case SAY_NO_TLS:
+        text_format(out, " NO [UNAVAILABLE] TLS is not available now\r\n");
+        break;
+    case SAY_NEED_TLS:
+        text_format(out, " NO [PRIVACYREQUIRED] STARTTLS first\r\n");
+        break;
+    case SAY_NO_PASSWORD:
+        text_format(out, " NO [PRIVACYREQUIRED] No plaintext passwords without TLS\r\n");
+        break;
+    case SAY_MALFORMED:
+        text_format(out, " BAD Syntax error\r\n");
+        break;
+    case SAY_UNKNOWN:
+        text_format(out, " BAD Unknown command\r\n");
+        break;
+    default:
+        text_format(out, " OK Done\r\n");
+    }
+}
+
+/* Copies a blank-separated list of capabilities with ours in it. */
+static void edit_capabilities(struct text *out, const char *list, size_t len,
+                              const struct setting *s)
+{
+    while (len > 0) {
+        const char *word = list;
+        size_t n = dialect_word(&list, &len);
+        if (n == 0 || dialect_is(word, n, "STARTTLS"))
+            continue;
+        if (!s->passwords && dialect_is(word, n, "LOGINDISABLED"))
+            continue;
+        if (!s->passwords && dialect_begins(word, n, "AUTH=") && !s->mechanism_ok(word + 5, n - 5))
+            continue;
+        text_add(out, " ", 1);
+        text_add(out, word, n);
+    }
+    if (s->tls)
+        text_format(out, " STARTTLS");
+    if (!s->passwords)
+        text_format(out, " LOGINDISABLED");
+}
+
+/* Where in a line a list of capabilities stands: behind "* CAPABILITY", or in a response code
+ * "[CAPABILITY …]". Returns false if there is none. */
+static bool find_capabilities(const char *line, size_t len, size_t *start, size_t *end)
+{
+    static const char untagged[] = "* CAPABILITY", code[] = "[CAPABILITY ";
+
+    if (dialect_begins(line, len, untagged)) {
+        *start = sizeof untagged - 1;
+        *end = len;
+        return true;
+    }
+    /* Only behind "* OK " or "tag OK ": nowhere else is a bracket a response code. */
+    const char *bracket = memchr(line, '[', len);
+    if (bracket == NULL)
+        return false;
+    size_t at = (size_t)(bracket - line);
+    if (!dialect_begins(bracket, len - at, code))
+        return false;
+    const char *close = memchr(bracket, ']', len - at);
+    if (close == NULL)
+        return false;
+    *start = at + sizeof code - 2;
+    *end = (size_t)(close - line);
+    return true;
+}
+
+static enum reply_state reply(struct reply *r, const char *line, size_t len, struct text *out)
+{
+    const struct command *c = r->command;
+    bool greeting = c->kind == COMMAND_GREETING;
+    bool untagged = dialect_begins(line, len, "* ");
+    bool tagged = !greeting && len > c->tag_len && memcmp(line, c->tag, c->tag_len) == 0 &&
+                  line[c->tag_len] == ' ';
+    size_t start, end;
+
+    r->lines++;
+    if (!untagged && !tagged)
+        return REPLY_BROKEN;
+    if (dialect_begins(line, len, "* PREAUTH")) {
+        r->preauth = true;
+        return REPLY_BROKEN;
+    }
+    if (find_capabilities(line, len, &start, &end)) {
+        text_add(out, line, start);
+        edit_capabilities(out, line + start, end - start, r->setting);
+        text_add(out, line + end, len - end);
+    } else {
+        text_add(out, line, len);
+    }
+    text_add(out, "\r\n", 2);
+    return tagged || greeting ? REPLY_LAST : REPLY_MORE;
+}
+
+static enum greeting_verdict greeting(const char *bytes, size_t len, size_t *used)
+{
+    const char *end = memchr(bytes, '\n', len);
+
+    if (end == NULL)
+        return GREETING_MORE;
+    *used = (size_t)(end - bytes) + 1;
+    if (dialect_begins(bytes, *used, "* PREAUTH"))
+        return GREETING_REFUSE;
+    return dialect_begins(bytes, *used, "* OK") ? GREETING_SWALLOW : GREETING_ANSWER;
+}
+
+const struct dialect dialect_imap = {"imap", "IMAP", parse, say, reply, greeting};

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* POP3 (RFC 1939; 2449 CAPA, 2595 STLS, 5034 AUTH, 3206 response codes, 6856 LANG and UTF8). */
+#include "dialect.h"
+
+#include <string.h>
+
+static const struct {
+    const char *verb;
+    enum command_kind kind;
+} verbs[] = {
+    {"CAPA", COMMAND_CAPABILITY}, {"STLS", COMMAND_STARTTLS},  {"QUIT", COMMAND_QUIT},
+    {"NOOP", COMMAND_HARMLESS},   {"USER", COMMAND_PASSWORD},  {"PASS", COMMAND_PASSWORD},
+    {"APOP", COMMAND_MECHANISM},  {"AUTH", COMMAND_MECHANISM}, {"LANG", COMMAND_OTHER},
+    {"UTF8", COMMAND_OTHER},      {"STAT", COMMAND_OTHER},     {"LIST", COMMAND_OTHER},
+    {"UIDL", COMMAND_OTHER},      {"RETR", COMMAND_OTHER},     {"TOP", COMMAND_OTHER},
+    {"DELE", COMMAND_OTHER},      {"RSET", COMMAND_OTHER},
+};
+
+static void parse(struct command *c, const char *line, size_t len)
+{
+    const char *rest = line;
+    size_t left = len;
+    size_t n = dialect_word(&rest, &left);
+
+    *c = (struct command){.kind = COMMAND_OTHER, .tag = "", .argument = rest, .argument_len = left};
+    if (n == 0)
+        c->kind = COMMAND_MALFORMED;
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        if (dialect_is(line, n, verbs[i].verb)) {
+            c->kind = verbs[i].kind;
+            c->verb = verbs[i].verb;
+        }
+    }
+    if (c->kind != COMMAND_MECHANISM)
+        return;
+    if (dialect_is(line, n, "APOP")) {
+        c->mechanism = line;
+        c->mechanism_len = n;
+    } else if (left > 0) {
+        c->mechanism = rest;
+        c->mechanism_len = dialect_word(&rest, &left);
+    } else {
+        /* Before RFC 5034, AUTH alone asked for the list of mechanisms; clients still do. */
+        c->kind = COMMAND_OTHER;
+    }
+}
+
+/* RFC 3206: [AUTH] tells a client that no other try will do as things are, [SYS/TEMP] that a later
+ * one may. */
+static void say(struct text *out, enum occasion occasion, const struct command *c,
+                const struct setting *s)
+{
+    switch (occasion) {
+    case SAY_GREETING:
+        text_format(out, "+OK %s postern ready\r\n", s->host);
+        break;
+    case SAY_CAPABILITIES:
+        text_format(out,
+                    "+OK Capabilities follow\r\n%sRESP-CODES\r\nAUTH-RESP-CODE\r\n"
+                    "IMPLEMENTATION postern\r\n.\r\n",
+                    s->tls ? "STLS\r\n" : "");
+        break;
+    case SAY_DONE:
+        text_format(out, "+OK\r\n");
+        break;
+    case SAY_BYE:
+        text_format(out, "+OK %s closing connection\r\n", s->host);
+        break;
+    case SAY_BEGIN_TLS:
+        text_format(out, "+OK Begin TLS negotiation now\r\n");
+        break;
+    case SAY_NO_TLS:
+        text_format(out, "-ERR [SYS/TEMP] TLS is not available now\r\n");
+        break;
+    case SAY_NEED_TLS:
+        text_format(out, "-ERR %sSTLS first\r\n",
+                    c != NULL && (c->kind == COMMAND_PASSWORD || c->kind == COMMAND_MECHANISM)
+                        ? "[AUTH] "
+                        : "");
+        break;
+    case SAY_NO_PASSWORD:
+        text_format(out, "-ERR [AUTH] No plaintext passwords without TLS\r\n");
+        break;
+    case SAY_MALFORMED:
+        text_format(out, "-ERR Syntax error\r\n");
+        break;
+    case SAY_UNKNOWN:
+        text_format(out, "-ERR Unknown command\r\n");
+        break;
+    case SAY_TOO_LONG:
+        text_format(out, "-ERR Line too long or malformed\r\n");
+        break;
+    case SAY_TOO_MANY:
+        text_format(out, "-ERR Too many commands before STLS\r\n");
+        break;
+    case SAY_TIMEOUT:
+        text_format(out, "-ERR [SYS/TEMP] Timeout\r\n");
+        break;
+    case SAY_UNAVAILABLE:
+        text_format(out, "-ERR [SYS/TEMP] Service not available\r\n");
+        break;
+    }
+}
+
+static void add_line(struct text *out, const char *line, size_t len)
+{
+    text_add(out, line, len);
+    text_add(out, "\r\n", 2);
+}
+
+/* RFC 1939 section 7: a <timestamp> says that APOP is spoken. The client would answer the one that
+ * it has seen, but behind STLS another handler, with another timestamp, would judge the answer. */
+static void add_greeting(struct text *out, const char *line, size_t len)
+{
+    size_t start = out->len;
+
+    while (len > 0) {
+        const char *open = memchr(line, '<', len);
+        size_t before = open != NULL ? (size_t)(open - line) : len;
+        const char *close = open != NULL ? memchr(open, '>', len - before) : NULL;
+        if (close == NULL)
+            break;
+        size_t whole = (size_t)(close - line) + 1;
+        text_add(out, line, before);
+        line += whole;
+        len -= whole;
+        /* Nor is a blank left that stood on either side of it. */
+        if ((len == 0 || line[0] == ' ') && out->len > start && out->buf[out->len - 1] == ' ')
+            out->len--;
+    }
+    add_line(out, line, len);
+}
+
+/* One line of the answer to CAPA. */
+static void add_capability(struct text *out, const char *line, size_t len, const struct setting *s)
+{
+    const char *rest = line;
+    size_t left = len;
+    size_t n = dialect_word(&rest, &left);
+    size_t before = out->len;
+
+    if (dialect_is(line, n, "STLS"))
+        return;
+    if (!s->passwords && dialect_is(line, n, "USER"))
+        return;
+    if (s->passwords || !dialect_is(line, n, "SASL")) {
+        add_line(out, line, len);
+        return;
+    }
+    text_add(out, line, n);
+    if (dialect_add_mechanisms(out, rest, left, s) == 0)
+        out->len = before;
+    else
+        text_add(out, "\r\n", 2);
+}
+
+/* One line of the answer to AUTH alone: the name of a mechanism. */
+static void add_mechanism(struct text *out, const char *line, size_t len, const struct setting *s)
+{
+    const char *rest = line;
+    size_t left = len;
+    size_t n = dialect_word(&rest, &left);
+
+    if (s->passwords || s->mechanism_ok(line, n))
+        add_line(out, line, len);
+}
+
+/* Commands that can be had before the login, and whose answer to success ends with a dot. */
+static bool asks_for_list(const struct command *c)
+{
+    return c->kind == COMMAND_CAPABILITY ||
+           (c->verb != NULL && c->argument_len == 0 &&
+            (strcmp(c->verb, "AUTH") == 0 || strcmp(c->verb, "LANG") == 0));
+}
+
+static enum reply_state first_line(struct reply *r, const char *line, size_t len, struct text *out)
+{
+    const struct setting *s = r->setting;
+    bool ok = dialect_begins(line, len, "+OK");
+
+    if (!ok && !dialect_begins(line, len, "-ERR"))
+        return REPLY_BROKEN;
+    if (ok && r->command->kind == COMMAND_GREETING) {
+        add_greeting(out, line, len);
+    } else if (!ok && r->command->kind == COMMAND_CAPABILITY) {
+        /* The handler is older than CAPA, but STLS is ours to offer. */
+        text_format(out, "+OK Capabilities follow\r\n%s%s.\r\n", s->tls ? "STLS\r\n" : "",
+                    s->passwords ? "USER\r\n" : "");
+    } else {
+        add_line(out, line, len);
+    }
+    r->many = ok && asks_for_list(r->command);
+    return r->many ? REPLY_MORE : REPLY_LAST;
+}
+
+static enum reply_state reply(struct reply *r, const char *line, size_t len, struct text *out)
+{
+    const struct command *c = r->command;
+
+    if (r->lines++ == 0)
+        return first_line(r, line, len, out);
+    if (len == 1 && line[0] == '.') {
+        if (c->kind == COMMAND_CAPABILITY && r->setting->tls)
+            text_format(out, "STLS\r\n");
+        text_format(out, ".\r\n");
+        return REPLY_LAST;
+    }
+    if (c->kind == COMMAND_CAPABILITY)
+        add_capability(out, line, len, r->setting);
+    else if (strcmp(c->verb, "AUTH") == 0)
+        add_mechanism(out, line, len, r->setting);
+    else
+        add_line(out, line, len);
+    return REPLY_MORE;
+}
+
+static enum greeting_verdict greeting(const char *bytes, size_t len, size_t *used)
+{
+    const char *end = memchr(bytes, '\n', len);
+
+    if (end == NULL)
+        return GREETING_MORE;
+    *used = (size_t)(end - bytes) + 1;
+    return dialect_begins(bytes, *used, "+OK") ? GREETING_SWALLOW : GREETING_ANSWER;
+}
+
+const struct dialect dialect_pop3 = {"pop3", "POP3", parse, say, reply, greeting};

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "keys.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <wolfssl/options.h>
+#include <wolfssl/wolfcrypt/asn.h>
+#include <wolfssl/wolfcrypt/ecc.h>
+#include <wolfssl/wolfcrypt/ed25519.h>
+#include <wolfssl/wolfcrypt/error-crypt.h>
+#include <wolfssl/wolfcrypt/random.h>
+#include <wolfssl/wolfcrypt/rsa.h>
+
+#define CHECK_MAX 1024
+
+/* The functions that decode or use a key leave parts of it on the stack. Every one of them is
+ * called by a caller that calls this next, so that this frame lies over theirs. */
+static __attribute__((noinline)) void wipe_stack(void)
+{
+    uint8_t frame[24 * 1024];
+
+    explicit_bzero(frame, sizeof frame);
+}
+
+/* A decoded private key; free with release(). */
+struct key {
+    enum key_kind kind;
+    union {
+        RsaKey rsa;
+        ecc_key ecc;
+        ed25519_key ed;
+    } as;
+};
+
+static void release(struct key *k)
+{
+    if (k->kind == KEY_RSA)
+        (void)wc_FreeRsaKey(&k->as.rsa);
+    else if (k->kind == KEY_ECDSA)
+        (void)wc_ecc_free(&k->as.ecc);
+    else if (k->kind == KEY_ED25519)
+        wc_ed25519_free(&k->as.ed);
+    explicit_bzero(k, sizeof *k);
+}
+
+static int decode_ed25519(ed25519_key *ed, const uint8_t *der, word32 len)
+{
+    uint8_t public[ED25519_PUB_KEY_SIZE];
+    word32 at = 0;
+    int error = wc_ed25519_init(ed);
+
+    if (error == 0)
+        error = wc_Ed25519PrivateKeyDecode(der, &at, ed, len);
+    if (error == 0)
+        error = wc_ed25519_make_public(ed, public, sizeof public);
+    if (error == 0)
+        error = wc_ed25519_import_public(public, sizeof public, ed);
+    return error;
+}
+
+/* Returns 0 or wolfSSL's error; in the end the key is to be released either way. */
+static int decode_key(struct key *k, enum key_kind kind, const uint8_t *der, word32 len)
+{
+    word32 at = 0;
+    int error;
+
+    memset(k, 0, sizeof *k);
+    k->kind = kind;
+    switch (k->kind) {
+    case KEY_RSA:
+        error = wc_InitRsaKey(&k->as.rsa, NULL);
+        return error != 0 ? error : wc_RsaPrivateKeyDecode(der, &at, &k->as.rsa, len);
+    case KEY_ECDSA:
+        error = wc_ecc_init(&k->as.ecc);
+        return error != 0 ? error : wc_EccPrivateKeyDecode(der, &at, &k->as.ecc, len);
+    case KEY_ED25519:
+        return decode_ed25519(&k->as.ed, der, len);
+    default:
+        return BAD_FUNC_ARG;
+    }
+}
+
+/* The public half of a key as it stands in a certificate: modulus or point. */
+static int public_half(struct key *k, bool thorough, uint8_t *out, word32 *len)
+{
+    uint8_t exponent[16];
+    word32 exponent_len = sizeof exponent;
+    int error = 0;
+
+    switch (k->kind) {
+    case KEY_RSA:
+        return wc_RsaFlattenPublicKey(&k->as.rsa, exponent, &exponent_len, out, len);
+    case KEY_ECDSA:
+        if (thorough || k->as.ecc.type == ECC_PRIVATEKEY_ONLY)
+            error = wc_ecc_make_pub(&k->as.ecc, NULL);
+        return error != 0 ? error : wc_ecc_export_x963(&k->as.ecc, out, len);
+    case KEY_ED25519:
+        return wc_ed25519_export_public(&k->as.ed, out, len);
+    default:
+        return BAD_FUNC_ARG;
+    }
+}
+
+static __attribute__((noinline)) int match(const uint8_t *der, size_t len, const struct chain *c,
+                                           bool thorough)
+{
+    uint8_t public[KEYS_SIGNATURE_MAX];
+    word32 public_len = sizeof public;
+    struct key k;
+    int error = decode_key(&k, c->kind, der, (word32)len);
+
+    if (error == 0)
+        error = public_half(&k, thorough, public, &public_len);
+    release(&k);
+    if (error != 0)
+        return -ENOTSUP;
+    if (memmem(c->der + c->public_at, c->public_len, public, public_len) == NULL)
+        return -EKEYREJECTED;
+    return 0;
+}
+
+int keys_match(const uint8_t *der, size_t len, const struct chain *c, bool thorough)
+{
+    int rc = match(der, len, c, thorough);
+
+    wipe_stack();
+    return rc;
+}
+
+static int sign_rsa_pkcs1(RsaKey *rsa, WC_RNG *rng, const uint8_t *data, word32 len, uint8_t *sig,
+                          word32 *sig_len)
+{
+    uint8_t check[CHECK_MAX];
+    int n = wc_RsaSSL_Sign(data, len, sig, *sig_len, rsa, rng);
+
+    if (n < 0)
+        return n;
+    *sig_len = (word32)n;
+    /* A faulty RSA signature gives the key away: none leaves unchecked. */
+    n = wc_RsaSSL_Verify(sig, *sig_len, check, sizeof check, rsa);
+    if (n < 0)
+        return n;
+    return (word32)n == len && memcmp(check, data, len) == 0 ? 0 : SIG_VERIFY_E;
+}
+
+static int sign_rsa_pss(RsaKey *rsa, WC_RNG *rng, enum sign_as how, const uint8_t *data, word32 len,
+                        uint8_t *sig, word32 *sig_len)
+{
+    uint8_t check[KEYS_SIGNATURE_MAX];
+    enum wc_HashType hash = WC_HASH_TYPE_SHA256;
+    int mgf = WC_MGF1SHA256;
+
+    if (how == SIGN_RSA_PSS_SHA384) {
+        hash = WC_HASH_TYPE_SHA384;
+        mgf = WC_MGF1SHA384;
+    } else if (how == SIGN_RSA_PSS_SHA512) {
+        hash = WC_HASH_TYPE_SHA512;
+        mgf = WC_MGF1SHA512;
+    }
+    int n =
+        wc_RsaPSS_Sign_ex(data, len, sig, *sig_len, hash, mgf, RSA_PSS_SALT_LEN_DEFAULT, rsa, rng);
+    if (n < 0)
+        return n;
+    *sig_len = (word32)n;
+    n = wc_RsaPSS_VerifyCheck(sig, *sig_len, check, sizeof check, data, len, hash, mgf, rsa);
+    return n < 0 ? n : 0;
+}
+
+static int sign_with(struct key *k, WC_RNG *rng, enum sign_as how, const uint8_t *data, word32 len,
+                     uint8_t *sig, word32 *sig_len)
+{
+    switch (how) {
+    case SIGN_ECDSA:
+        return wc_ecc_sign_hash(data, len, sig, sig_len, rng, &k->as.ecc);
+    case SIGN_ED25519:
+        return wc_ed25519_sign_msg(data, len, sig, sig_len, &k->as.ed);
+    case SIGN_RSA_PKCS1:
+        return sign_rsa_pkcs1(&k->as.rsa, rng, data, len, sig, sig_len);
+    default:
+        return sign_rsa_pss(&k->as.rsa, rng, how, data, len, sig, sig_len);
+    }
+}
+
+static int sign_once(struct key *k, enum sign_as how, const uint8_t *data, word32 len, uint8_t *sig,
+                     word32 *sig_len)
+{
+    WC_RNG rng;
+    int error = wc_InitRng(&rng);
+
+    if (error != 0)
+        return error;
+#ifdef WC_RSA_BLINDING
+    if (k->kind == KEY_RSA)
+        error = wc_RsaSetRNG(&k->as.rsa, &rng);
+#endif
+    if (error == 0)
+        error = sign_with(k, &rng, how, data, len, sig, sig_len);
+    (void)wc_FreeRng(&rng);
+    return error;
+}
+
+static __attribute__((noinline)) int decode_and_sign(const uint8_t *der, size_t der_len,
+                                                     enum key_kind kind, enum sign_as how,
+                                                     const uint8_t *data, size_t len, uint8_t *sig,
+                                                     word32 *sig_len)
+{
+    struct key k;
+    int error = decode_key(&k, kind, der, (word32)der_len);
+
+    if (error == 0)
+        error = sign_once(&k, how, data, (word32)len, sig, sig_len);
+    release(&k);
+    return error;
+}
+
+int keys_sign(const uint8_t *der, size_t der_len, enum key_kind kind, enum sign_as how,
+              const uint8_t *data, size_t len, uint8_t *sig, size_t *sig_len, const char **why)
+{
+    word32 n = (word32)*sig_len;
+    int error = decode_and_sign(der, der_len, kind, how, data, len, sig, &n);
+
+    wipe_stack();
+    *sig_len = n;
+    *why = error == 0 ? "" : wc_GetErrorString(error);
+    return error == 0 ? 0 : -EIO;
+}
+
+void keys_forget(void)
+{
+#ifdef FP_ECC
+    /* The table of the curve's base point, 0.8 MB. */
+    wc_ecc_fp_free();
+#endif
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Private keys at work: decoded for one task, used, and wiped with the stack that they were on. Only
+ * the monitor may come here, after the gate has been forked. Layer 2. */
+#ifndef POSTERN_KEYS_H
+#define POSTERN_KEYS_H
+
+#include "certs.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KEYS_SIGNATURE_MAX 1024 /* RSA of 8192 bits */
+
+/* Proves that a key in DER belongs to the chain's leaf. `thorough` computes an ECDSA key's public
+ * half instead of believing the file. Returns 0, -EKEYREJECTED for another one's key, or -ENOTSUP
+ * if it is no key of the leaf's kind. Logs nothing. */
+int keys_match(const uint8_t *der, size_t len, const struct chain *c, bool thorough);
+
+/* Signs data (what it is, `how` says) with a key in DER. *sig_len is the room in sig, at most
+ * KEYS_SIGNATURE_MAX, then the length. RSA signatures are verified before they are given out: a
+ * faulty one would give the key away. Returns 0, or -EIO and the library's reason in *why. */
+int keys_sign(const uint8_t *der, size_t der_len, enum key_kind kind, enum sign_as how,
+              const uint8_t *data, size_t len, uint8_t *sig, size_t *sig_len, const char **why);
+
+/* Gives back the memory that signing has taken for tables. */
+void keys_forget(void);
+
+#endif

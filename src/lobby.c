@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "lobby.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define SAY_MAX 1024
+
+/* What the conversation does next. */
+enum step { STEP_ON, STEP_TLS, STEP_RELAY, STEP_END };
+
+static enum step end(struct lobby *l, enum ending ending)
+{
+    l->ending = ending;
+    return STEP_END;
+}
+
+static void note(const struct lobby *l, const char *text)
+{
+    l->host->note(l->host->gate, text);
+}
+
+/* What the client sees is in this order, whole: a client that doesn't read gets no second answer. */
+static int send_text(struct lobby *l, const char *bytes, size_t len)
+{
+    l->sent += len;
+    return io_write_all(l->out, bytes, len, -1, l->deadline);
+}
+
+static int say(struct lobby *l, enum occasion occasion, const struct command *c)
+{
+    char buf[SAY_MAX];
+    struct text out = {.buf = buf, .size = sizeof buf};
+
+    l->dialect->say(&out, occasion, c, &l->setting);
+    return send_text(l, buf, out.len);
+}
+
+/* Says the last thing there is to say. */
+static enum step say_end(struct lobby *l, enum occasion occasion, const struct command *c,
+                         enum ending ending)
+{
+    (void)say(l, occasion, c);
+    return end(l, ending);
+}
+
+/* Looks at what is there without taking it: the bytes behind the line's end stay in the kernel. */
+static ssize_t peek(struct lobby *l, char *buf, size_t len)
+{
+    ssize_t n;
+
+    if (l->no_peek)
+        return io_read(l->in, buf, 1);
+    do {
+        n = recv(l->in, buf, len, MSG_PEEK | MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0 && errno == ENOTSOCK) {
+        l->no_peek = true;
+        return io_read(l->in, buf, 1);
+    }
+    return n < 0 ? -errno : n;
+}
+
+/* Takes len bytes that peek() has shown. */
+static int take(const struct lobby *l, char *buf, size_t len)
+{
+    if (l->no_peek)
+        return 0;
+    ssize_t n = io_read(l->in, buf, len);
+    if (n < 0)
+        return (int)n;
+    return (size_t)n == len ? 0 : -EIO;
+}
+
+/* NUL and a CR that no LF follows have no place in any of these protocols. */
+static bool is_clean(const char *line, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (line[i] == '\0' || (line[i] == '\r' && i + 1 < len && line[i + 1] != '\n'))
+            return false;
+    return true;
+}
+
+static int wait_for_client(struct lobby *l)
+{
+    int rc = io_wait(l->in, POLLIN, l->watch, l->deadline);
+
+    return rc == -ECANCELED ? l->host->order(l->host->gate) : rc;
+}
+
+/* Reads one line, up to its LF and not a byte further, into l->line. Returns 0; -EPIPE: the client
+ * left; -EMSGSIZE; -EBADMSG: bytes that must not be; -ETIMEDOUT; -ECHILD; -ECANCELED. */
+static int read_line(struct lobby *l)
+{
+    l->line_len = 0;
+    while (l->line_len < sizeof l->line) {
+        char *at = l->line + l->line_len;
+        ssize_t n = peek(l, at, sizeof l->line - l->line_len);
+        if (n == -EAGAIN) {
+            int rc = wait_for_client(l);
+            if (rc < 0)
+                return rc;
+            continue;
+        }
+        if (n <= 0)
+            return -EPIPE;
+        const char *lf = memchr(at, '\n', (size_t)n);
+        size_t len = lf != NULL ? (size_t)(lf - at) + 1 : (size_t)n;
+        if (take(l, at, len) < 0)
+            return -EPIPE;
+        l->line_len += len;
+        l->received += len;
+        if (!is_clean(l->line, l->line_len))
+            return -EBADMSG;
+        if (lf != NULL)
+            return 0;
+    }
+    return -EMSGSIZE;
+}
+
+/* Why there is no line. */
+static enum step no_line(struct lobby *l, int error)
+{
+    switch (error) {
+    case -EPIPE:
+        return end(l, ENDING_LEFT);
+    case -ECANCELED:
+        return say_end(l, SAY_UNAVAILABLE, NULL, ENDING_SIGTERM);
+    case -ECHILD:
+        (void)send_text(l, l->reply, l->reply_len);
+        return end(l, ENDING_HANDLER_CLOSE);
+    case -ETIMEDOUT:
+        note(l, "client did nothing useful before --timeout-lobby was over");
+        return say_end(l, SAY_TIMEOUT, NULL, ENDING_TIMEOUT_LOBBY);
+    case -EMSGSIZE:
+        note(l, "client sent a line of more than 1000 bytes before TLS: connection closed");
+        return say_end(l, SAY_TOO_LONG, NULL, ENDING_PROTOCOL);
+    case -EBADMSG:
+        note(l, "client sent a NUL or a bare CR before TLS: connection closed");
+        return say_end(l, SAY_TOO_LONG, NULL, ENDING_PROTOCOL);
+    default:
+        return end(l, ENDING_SYSTEM);
+    }
+}
+
+/* True if bytes of the client are there already. */
+static bool has_more(struct lobby *l)
+{
+    struct pollfd p = {.fd = l->in, .events = POLLIN};
+    char byte;
+
+    if (!l->no_peek)
+        return peek(l, &byte, 1) > 0;
+    return poll(&p, 1, 0) > 0 && (p.revents & POLLIN) != 0;
+}
+
+static void close_handler(struct lobby *l)
+{
+    if (l->from_handler != l->to_handler)
+        io_close(&l->from_handler);
+    l->from_handler = -1;
+    io_close(&l->to_handler);
+}
+
+/* CVE-2011-0411: what stands behind STARTTLS was put there by somebody else than the client, to be
+ * taken for what it will say inside TLS. */
+static enum step start_tls(struct lobby *l, const struct command *c)
+{
+    if (c->argument_len > 0)
+        return say(l, SAY_MALFORMED, c) < 0 ? end(l, ENDING_LEFT) : STEP_ON;
+    if (has_more(l)) {
+        note(l,
+             "plaintext behind STARTTLS: an injection attack (CVE-2011-0411): connection closed");
+        return end(l, ENDING_PROTOCOL);
+    }
+    if (!l->setting.tls) {
+        note(l, "STARTTLS refused: certificate or key cannot be used, see above");
+        return say(l, SAY_NO_TLS, c) < 0 ? end(l, ENDING_LEFT) : STEP_ON;
+    }
+    if (l->to_handler >= 0) {
+        close_handler(l);
+        if (l->host->stop(l->host->gate) < 0)
+            return say_end(l, SAY_UNAVAILABLE, c, ENDING_SIGTERM);
+    }
+    return say(l, SAY_BEGIN_TLS, c) < 0 ? end(l, ENDING_LEFT) : STEP_TLS;
+}
+
+/* A refusal and its line in the log: the verb alone, never what the client sent with it. */
+static enum step refuse(struct lobby *l, enum occasion occasion, const struct command *c)
+{
+    char text[200];
+    bool login = c->kind == COMMAND_PASSWORD || c->kind == COMMAND_MECHANISM;
+
+    if (c->verb != NULL) {
+        (void)snprintf(text, sizeof text, "%s before TLS refused by --policy=%s%s", c->verb,
+                       options_policy_name(l->policy),
+                       login ? "; if a password was sent with it, it was sent in plaintext" : "");
+        note(l, text);
+    }
+    return say(l, occasion, c) < 0 ? end(l, ENDING_LEFT) : STEP_ON;
+}
+
+/* Takes the next line of the handler's out of l->reply, reading on as needed. Returns its length
+ * with the line end, 0 at the end of the handler's output, or a negative errno. */
+static ssize_t handler_line(struct lobby *l)
+{
+    for (;;) {
+        const char *lf = memchr(l->reply, '\n', l->reply_len);
+        if (lf != NULL)
+            return lf - l->reply + 1;
+        if (l->reply_len == sizeof l->reply)
+            return -EMSGSIZE;
+        ssize_t n =
+            io_read(l->from_handler, l->reply + l->reply_len, sizeof l->reply - l->reply_len);
+        if (n == -EAGAIN) {
+            int rc = io_wait(l->from_handler, POLLIN, -1, l->deadline);
+            if (rc < 0)
+                return rc;
+            continue;
+        }
+        if (n <= 0)
+            return n;
+        l->reply_len += (size_t)n;
+    }
+}
+
+static size_t without_line_end(const char *line, size_t len)
+{
+    if (len > 0 && line[len - 1] == '\n')
+        len--;
+    if (len > 0 && line[len - 1] == '\r')
+        len--;
+    return len;
+}
+
+/* Why the handler's answer is not whole. */
+static enum step no_answer(struct lobby *l, const struct reply *r, ssize_t error)
+{
+    if (r->preauth)
+        note(l, "handler greets with PREAUTH: it takes the client for logged in, so it can't be "
+                "used with --starttls; use immediate TLS, or a login program");
+    else if (error == -ETIMEDOUT)
+        note(l, "handler did not answer before --timeout-lobby was over");
+    else if (error == 0)
+        note(l, "handler ended before its answer was whole");
+    else
+        note(l, "handler gave an answer that has no place before TLS");
+    return say_end(l, SAY_UNAVAILABLE, NULL,
+                   error == -ETIMEDOUT ? ENDING_TIMEOUT_LOBBY : ENDING_HANDLER_CLOSE);
+}
+
+/* Passes the handler's whole answer to command c on, edited. */
+static enum step pass_answer(struct lobby *l, const struct command *c)
+{
+    char buf[LOBBY_REPLY_MAX + SAY_MAX];
+    struct text out = {.buf = buf, .size = sizeof buf};
+    struct reply r = {.setting = &l->setting, .command = c};
+    enum reply_state state = REPLY_MORE;
+
+    while (state == REPLY_MORE) {
+        ssize_t n = handler_line(l);
+        if (n <= 0)
+            return no_answer(l, &r, n);
+        state = l->dialect->reply(&r, l->reply, without_line_end(l->reply, (size_t)n), &out);
+        l->reply_len -= (size_t)n;
+        memmove(l->reply, l->reply + n, l->reply_len);
+        if (state == REPLY_BROKEN || out.full)
+            return no_answer(l, &r, -EBADMSG);
+    }
+    return send_text(l, buf, out.len) < 0 ? end(l, ENDING_LEFT) : STEP_ON;
+}
+
+/* Gives the line that has just been read to the handler. */
+static enum step pass_line(struct lobby *l)
+{
+    if (io_write_all(l->to_handler, l->line, l->line_len, -1, l->deadline) < 0)
+        return say_end(l, SAY_UNAVAILABLE, NULL, ENDING_HANDLER_CLOSE);
+    return STEP_ON;
+}
+
+static enum step leave(struct lobby *l)
+{
+    enum step step = pass_line(l);
+
+    if (step != STEP_ON)
+        return step;
+    if (send_text(l, l->reply, l->reply_len) < 0)
+        return end(l, ENDING_LEFT);
+    return STEP_RELAY;
+}
+
+static enum step pass_command(struct lobby *l, const struct command *c)
+{
+    enum step step = pass_line(l);
+
+    if (step == STEP_ON)
+        step = pass_answer(l, c);
+    if (step == STEP_ON && c->kind == COMMAND_QUIT)
+        step = end(l, ENDING_LEFT);
+    return step;
+}
+
+/* The policies auth and optional: a handler answers. */
+static enum step obey_with_handler(struct lobby *l, const struct command *c)
+{
+    bool passwords = l->setting.passwords;
+
+    switch (c->kind) {
+    case COMMAND_PASSWORD:
+        return passwords ? leave(l) : refuse(l, SAY_NO_PASSWORD, c);
+    case COMMAND_MECHANISM:
+        if (c->mechanism_len == 0)
+            return pass_command(l, c);
+        if (passwords || policy_is_challenge(c->mechanism, c->mechanism_len))
+            return leave(l);
+        return refuse(l, SAY_NO_PASSWORD, c);
+    case COMMAND_LEAVE:
+        return leave(l);
+    default:
+        return pass_command(l, c);
+    }
+}
+
+/* The policy required: the lobby answers by itself. */
+static enum step obey_alone(struct lobby *l, const struct command *c)
+{
+    switch (c->kind) {
+    case COMMAND_CAPABILITY:
+        return say(l, SAY_CAPABILITIES, c) < 0 ? end(l, ENDING_LEFT) : STEP_ON;
+    case COMMAND_HARMLESS:
+        return say(l, SAY_DONE, c) < 0 ? end(l, ENDING_LEFT) : STEP_ON;
+    case COMMAND_QUIT:
+        return say_end(l, SAY_BYE, c, ENDING_LEFT);
+    default:
+        return refuse(l, c->verb != NULL ? SAY_NEED_TLS : SAY_UNKNOWN, c);
+    }
+}
+
+static enum step obey(struct lobby *l)
+{
+    struct command c;
+
+    l->dialect->parse(&c, l->line, without_line_end(l->line, l->line_len));
+    switch (c.kind) {
+    case COMMAND_STARTTLS:
+        return start_tls(l, &c);
+    case COMMAND_MALFORMED:
+    case COMMAND_LITERAL:
+        return say(l, SAY_MALFORMED, &c) < 0 ? end(l, ENDING_LEFT) : STEP_ON;
+    case COMMAND_UNASKED:
+        note(l, "client sent data that nobody asked for before TLS: connection closed");
+        return say_end(l, SAY_TOO_LONG, NULL, ENDING_PROTOCOL);
+    default:
+        return policy_has_handler(l->policy) ? obey_with_handler(l, &c) : obey_alone(l, &c);
+    }
+}
+
+static enum step greet(struct lobby *l)
+{
+    static const struct command connection = {.kind = COMMAND_GREETING, .tag = ""};
+
+    if (!policy_has_handler(l->policy))
+        return say(l, SAY_GREETING, NULL) < 0 ? end(l, ENDING_LEFT) : STEP_ON;
+    if (l->host->start(l->host->gate, &l->to_handler, &l->from_handler) < 0)
+        return say_end(l, SAY_UNAVAILABLE, NULL, ENDING_NO_HANDLER);
+    return pass_answer(l, &connection);
+}
+
+enum lobby_outcome lobby_run(struct lobby *l)
+{
+    enum step step;
+
+    l->to_handler = l->from_handler = -1;
+    l->setting.handler = policy_has_handler(l->policy);
+    l->setting.passwords = policy_allows_passwords(l->policy);
+    l->setting.mechanism_ok = policy_is_challenge;
+    for (step = greet(l); step == STEP_ON;) {
+        int rc = read_line(l);
+        if (rc < 0) {
+            step = no_line(l, rc);
+        } else if (++l->commands > LOBBY_COMMANDS_MAX) {
+            note(l, "client sent more than 20 commands before TLS: connection closed");
+            step = say_end(l, SAY_TOO_MANY, NULL, ENDING_PROTOCOL);
+        } else {
+            step = obey(l);
+        }
+    }
+    if (step != STEP_RELAY)
+        close_handler(l);
+    return step == STEP_TLS ? LOBBY_TLS : step == STEP_RELAY ? LOBBY_RELAY : LOBBY_ENDED;
+}

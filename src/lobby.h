@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The lobby: the plaintext conversation before STARTTLS, for any dialect. Layer 3. */
+#ifndef POSTERN_LOBBY_H
+#define POSTERN_LOBBY_H
+
+#include "dialect/dialect.h"
+#include "facts.h"
+#include "io.h"
+#include "policy.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LOBBY_LINE_MAX 1000 /* bytes, line end included */
+#define LOBBY_COMMANDS_MAX 20
+#define LOBBY_REPLY_MAX 8192 /* a handler's answer to one command */
+
+/* What the lobby asks of the gate that it belongs to. */
+struct lobby_gate {
+    void *gate;
+    /* Starts the handler of the plaintext phase: to and from it, or a negative errno. */
+    int (*start)(void *gate, int *to_handler, int *from_handler);
+    /* Ends it; its descriptors have been closed. Returns 0 or a negative errno. */
+    int (*stop)(void *gate);
+    /* Reads the order that `watch` announced. Returns 0: go on; -ECHILD: the handler has exited;
+     * -ECANCELED: end. */
+    int (*order)(void *gate);
+    /* Writes a line to the log. */
+    void (*note)(void *gate, const char *text);
+};
+
+enum lobby_outcome {
+    LOBBY_TLS,   /* STARTTLS has been answered: the handshake comes next */
+    LOBBY_RELAY, /* the client has left the lobby in plaintext: relay to the handler */
+    LOBBY_ENDED  /* it is over; `ending` says how */
+};
+
+struct lobby {
+    /* Set by the caller. */
+    const struct dialect *dialect;
+    struct setting setting;
+    enum policy policy;
+    const struct lobby_gate *host;
+    int in, out; /* the client, non-blocking */
+    int watch;   /* readable when there is an order */
+    io_time deadline;
+    /* The outcome. */
+    enum ending ending;
+    int to_handler, from_handler; /* for LOBBY_RELAY the caller's; else closed and -1 */
+    uint64_t sent, received;      /* bytes to and from the client */
+    /* Its own. */
+    bool no_peek; /* the descriptor is no socket: it is read byte by byte */
+    char line[LOBBY_LINE_MAX];
+    size_t line_len; /* with its line end */
+    unsigned commands;
+    char reply[LOBBY_REPLY_MAX]; /* what the handler has sent and nobody has looked at */
+    size_t reply_len;
+};
+
+/* Holds the conversation. Not one byte beyond the line that ends it has been read from `in`. */
+enum lobby_outcome lobby_run(struct lobby *l);
+
+#endif

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "opening.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void tell(struct outcome *outcome, enum ending ending, enum gravity gravity,
+                 const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+static void tell(struct outcome *outcome, enum ending ending, enum gravity gravity,
+                 const char *format, ...)
+{
+    va_list arguments;
+
+    outcome->ending = ending;
+    outcome->gravity = gravity;
+    va_start(arguments, format);
+    (void)vsnprintf(outcome->text, sizeof outcome->text, format, arguments);
+    va_end(arguments);
+}
+
+/* The value of --starttls for a protocol; NULL if there is none. */
+static const char *dialect_of(const char *protocol)
+{
+    static const char *const dialects[][2] = {
+        {"IMAP", "imap"}, {"POP3", "pop3"},         {"SMTP", "smtp"},
+        {"LMTP", "lmtp"}, {"ManageSieve", "sieve"}, {"NNTP", "nntp"},
+    };
+
+    for (size_t i = 0; i < sizeof dialects / sizeof dialects[0]; i++)
+        if (strcmp(dialects[i][0], protocol) == 0)
+            return dialects[i][1];
+    return NULL;
+}
+
+static void explain_plaintext(const struct opening *o, const struct options *options,
+                              struct outcome *outcome)
+{
+    const char *protocol = hello_plaintext(o->bytes, o->len);
+    const char *dialect = dialect_of(protocol);
+
+    if (options->starttls != NULL || options->ucspi_tls)
+        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+             "handshake failed: client speaks %s in plaintext where TLS has to begin", protocol);
+    else if (dialect != NULL)
+        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+             "handshake failed: client speaks %s in plaintext, but TLS starts at once here; for "
+             "clients set to STARTTLS run postern with --starttls=%s on that port",
+             protocol, dialect);
+    else
+        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+             "handshake failed: client speaks %s, not TLS", protocol);
+}
+
+/* Why there is no ClientHello: what came is something else. */
+static void explain_verdict(const struct opening *o, enum hello_verdict verdict,
+                            const struct options *options, struct outcome *outcome)
+{
+    switch (verdict) {
+    case HELLO_PLAINTEXT:
+        explain_plaintext(o, options, outcome);
+        break;
+    case HELLO_SSL2:
+        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+             "handshake failed: client speaks SSL 2.0, which must not be answered");
+        break;
+    case HELLO_ALERT:
+        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+             "handshake failed: client began with a TLS alert");
+        break;
+    default:
+        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+             "handshake failed: client sent a malformed ClientHello");
+    }
+}
+
+/* Why there is no ClientHello: nothing more came. */
+static void explain_silence(const struct opening *o, int error, const struct options *options,
+                            struct outcome *outcome)
+{
+    if (error == -ECANCELED)
+        tell(outcome, ENDING_SIGTERM, GRAVITY_DETAIL, "ended before the handshake");
+    else if (error == -ETIMEDOUT && o->len == 0 && options->starttls == NULL)
+        tell(outcome, ENDING_TIMEOUT_HANDSHAKE, GRAVITY_ERROR,
+             "handshake failed: client sent nothing in %u seconds; if it waits for a plaintext "
+             "greeting, set it to TLS (SSL), or run postern with --starttls on that port",
+             options->timeout_handshake);
+    else if (error == -ETIMEDOUT)
+        tell(outcome, ENDING_TIMEOUT_HANDSHAKE, GRAVITY_ERROR,
+             "handshake failed: no whole ClientHello in %u seconds (--timeout-handshake)",
+             options->timeout_handshake);
+    else
+        tell(outcome, ENDING_LEFT, GRAVITY_NOTE,
+             o->len == 0 ? "client left without a word (a port scan or a health check?)"
+                         : "client left before it had sent a whole ClientHello (a port scan?)");
+}
+
+int opening_read(struct opening *o, int in, int watch, io_time deadline,
+                 const struct options *options, struct outcome *outcome)
+{
+    enum hello_verdict verdict = HELLO_MORE;
+    int error = 0;
+
+    o->len = 0;
+    while (verdict == HELLO_MORE && error == 0) {
+        ssize_t n = io_read(in, o->bytes + o->len, sizeof o->bytes - o->len);
+        if (n > 0) {
+            o->len += (size_t)n;
+            verdict = hello_parse(&o->hello, o->bytes, o->len);
+        } else if (n == -EAGAIN) {
+            error = io_wait(in, POLLIN, watch, deadline);
+        } else {
+            error = -EPIPE;
+        }
+    }
+    if (error < 0)
+        explain_silence(o, error, options, outcome);
+    else if (verdict != HELLO_OK)
+        explain_verdict(o, verdict, options, outcome);
+    else
+        return 0;
+    return -EPROTO;
+}
+
+void opening_explain(const struct hello *h, int error, const char *why,
+                     const struct options *options, struct outcome *outcome)
+{
+    if (error == -ECANCELED)
+        tell(outcome, ENDING_SIGTERM, GRAVITY_DETAIL, "ended during the handshake");
+    else if (error == -ETIMEDOUT)
+        tell(outcome, ENDING_TIMEOUT_HANDSHAKE, GRAVITY_ERROR,
+             "handshake failed: not done in %u seconds (--timeout-handshake)",
+             options->timeout_handshake);
+    else if (error == -EPIPE)
+        tell(outcome, ENDING_LEFT, GRAVITY_NOTE, "%s (a port scan?)", why);
+    else if (h->version_max < options->tls_min)
+        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+             "handshake failed: client offers only %s, --tls-min is 1.%u",
+             hello_version_name(h->version_max), options->tls_min - 0x0301);
+    else if (!h->tls13_suites && !h->ecdsa_suites && !h->aead_suites && !h->rsa_suites)
+        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+             "handshake failed: client offers no cipher suite at all");
+    else
+        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR, "handshake failed: %s", why);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A client's first bytes, and why a handshake failed, in an administrator's words. Layer 3. */
+#ifndef POSTERN_OPENING_H
+#define POSTERN_OPENING_H
+
+#include "facts.h"
+#include "hello.h"
+#include "io.h"
+#include "options.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum gravity { GRAVITY_DETAIL, GRAVITY_NOTE, GRAVITY_ERROR };
+
+/* How an opening or a handshake ended, and the line for the log; "" for none. */
+struct outcome {
+    enum ending ending;
+    enum gravity gravity;
+    char text[320];
+};
+
+struct opening {
+    uint8_t bytes[HELLO_MAX + 1]; /* what has been read: a ClientHello, and perhaps more */
+    size_t len;
+    struct hello hello;
+};
+
+/* Reads from a non-blocking descriptor up to a whole ClientHello. `watch` ends it when it becomes
+ * readable. Returns 0, or -EPROTO and what happened in *outcome. */
+int opening_read(struct opening *o, int in, int watch, io_time deadline,
+                 const struct options *options, struct outcome *outcome);
+
+/* What a handshake that failed with `error` (a negative errno of tls_handshake()) and the library's
+ * reason `why` means. */
+void opening_explain(const struct hello *h, int error, const char *why,
+                     const struct options *options, struct outcome *outcome);
+
+#endif

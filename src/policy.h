@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a client may do in plaintext: pure judgement. Layer 2. */
+#ifndef POSTERN_POLICY_H
+#define POSTERN_POLICY_H
+
+#include "options.h"
+#include "peer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Proves what options.c can't: the list of trusted networks. Returns 0, or logs one line and returns
+ * -EINVAL. */
+int policy_check(const struct options *o);
+
+/* The policy that holds for this client: a trusted one is treated as secure already. */
+enum policy policy_for(const struct options *o, const struct peer *client,
+                       const struct peer *server);
+
+/* True if a handler runs, and answers, before TLS. */
+bool policy_has_handler(enum policy policy);
+
+/* True if a reusable password may cross the network in plaintext. */
+bool policy_allows_passwords(enum policy policy);
+
+/* True for SASL mechanisms by which no reusable password crosses the network: SCRAM and other
+ * challenge-response ones. What is not known to be one of them is taken for a password. */
+bool policy_is_challenge(const char *mechanism, size_t len);
+
+#endif
