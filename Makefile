@@ -6,6 +6,7 @@
 # make install    into PREFIX (/usr/local), below DESTDIR; make uninstall
 # make asan       run all tests under AddressSanitizer and UBSan
 # make tidy       cppcheck, clang-tidy and clang-format
+# make bench      what a connection costs (CONNECTIONS=200)
 # make fuzz       fuzz each parser for TIME seconds (60 in all)
 # make clean
 #
@@ -103,6 +104,9 @@ tidy:
 	@tests/packages build ci
 	@CPPFLAGS="$(subst ",\",$(ALL_CPPFLAGS))" tests/tidy $(SOURCES)
 
+bench: all
+	@$(PYTHON) tests/bench $(POSTERN) $(CONNECTIONS)
+
 fuzz:
 	@tests/packages build ci
 	@CPPFLAGS="$(subst ",\",$(ALL_CPPFLAGS))" LDLIBS='$(PACKAGE_LIBS) $(LDLIBS)' BUILD='$(BUILD)' TIME='$(TIME)' tests/fuzz/run
@@ -120,5 +124,5 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all units demo check run-tests asan tidy fuzz install uninstall clean FORCE
+.PHONY: all units demo check run-tests asan tidy bench fuzz install uninstall clean FORCE
 FORCE:

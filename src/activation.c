@@ -139,27 +139,6 @@ static int move_up(int *fd)
     return 0;
 }
 
-static int blank_standard(bool zero_and_one, bool two)
-{
-    if (!zero_and_one && !two)
-        return 0;
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null < 0) {
-        log_error("/dev/null: cannot be opened: %s", strerror(errno));
-        return EX_OSERR;
-    }
-    for (int fd = 0; fd <= 2; fd++) {
-        if (fd < 2 ? !zero_and_one : !two)
-            continue;
-        if (dup2(null, fd) < 0) {
-            log_error("cannot put /dev/null on descriptor %d: %s", fd, strerror(errno));
-            return EX_OSERR;
-        }
-    }
-    io_close(&null);
-    return 0;
-}
-
 static void tune(int fd)
 {
     const int on = 1;
@@ -200,8 +179,11 @@ int activation_take(struct connection *c)
         return status;
     if (passed == 1)
         io_close(&in);
-    if ((status = blank_standard(passed == 0, c->stderr_was_client)) != 0)
-        return status;
+    int rc = io_blank_standard(passed == 0, c->stderr_was_client);
+    if (rc < 0) {
+        log_error("cannot put /dev/null in the connection's place: %s", strerror(-rc));
+        return EX_OSERR;
+    }
     tune(c->out);
     return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "check.h"
 
+#include "dialect/dialect.h"
 #include "handler.h"
 #include "jail.h"
 #include "log.h"
@@ -121,6 +122,25 @@ static void check_tls(struct report *r, const struct options *o)
         line(r, "warn", "--tls-min: TLS 1.0 and 1.1 are broken (RFC 8996)");
 }
 
+static void check_start(struct report *r, const struct options *o)
+{
+    static const char *const means[] = {
+        [POLICY_REQUIRED] = "no handler and no login before TLS",
+        [POLICY_AUTH] = "no reusable passwords before TLS",
+        [POLICY_OPTIONAL] = "all is allowed in plaintext, passwords too",
+    };
+
+    if (o->ucspi_tls)
+        line(r, "ok  ", "the handler begins in plaintext and asks for TLS itself (UCSPI-TLS)");
+    else if (o->starttls == NULL)
+        line(r, "ok  ", "TLS begins at once, as for ports 993, 995 and 465");
+    else
+        line(r, o->policy == POLICY_OPTIONAL ? "warn" : "ok  ", "STARTTLS in %s, policy %s: %s",
+             dialect_find(o->starttls)->title, options_policy_name(o->policy), means[o->policy]);
+    if (o->trusted != NULL)
+        line(r, "note", "plaintext is as good as TLS for clients of %s", o->trusted);
+}
+
 static void check_handler(struct report *r, const struct options *o)
 {
     char path[PATH_MAX];
@@ -191,6 +211,7 @@ int check_run(const struct options *o, FILE *out)
 
     log_open(LOG_TO_REPORT, LOG_NORMAL);
     check_pairs(&r, o);
+    check_start(&r, o);
     check_tls(&r, o);
     check_handler(&r, o);
     check_jail(&r, o);

@@ -231,6 +231,11 @@ static int open_tls(struct gate *g, const struct opening *o, struct tls **t,
     if (rc == 0)
         rc = tls_new(t, g->c->in, g->c->out, &setup, why);
     free(buf);
+    if (rc == -ENOENT) {
+        opening_refuse(g->c->out);
+        opening_explain_certificates(&o->hello, g->o, outcome);
+        return rc;
+    }
     outcome->gravity = GRAVITY_ERROR;
     (void)snprintf(outcome->text, sizeof outcome->text, "%s", why);
     outcome->ending = rc == -ENOMEM                      ? ENDING_SYSTEM
@@ -428,7 +433,10 @@ static int prepare(struct gate *g, const struct jail *j)
         (void)snprintf(g->host, sizeof g->host, "%s", g->o->name);
     else if (gethostname(g->host, sizeof g->host - 1) != 0)
         (void)snprintf(g->host, sizeof g->host, "localhost");
-    rc = io_close_others(keep, sizeof keep / sizeof keep[0]);
+    /* Not even standard error is left: the log is the monitor's alone. */
+    rc = io_blank_standard(true, true);
+    if (rc == 0)
+        rc = io_close_others(keep, sizeof keep / sizeof keep[0]);
     /* A UCSPI-TLS handler shares these, and expects them blocking. */
     if (rc == 0 && g->ucspi == NULL)
         rc = io_set_nonblocking(g->c->in, true);

@@ -148,6 +148,20 @@ int io_fill_standard(void)
     return 0;
 }
 
+int io_blank_standard(bool zero_and_one, bool two)
+{
+    int rc = 0;
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (null < 0)
+        return -errno;
+    for (int fd = 0; fd <= 2 && rc == 0; fd++)
+        if (fd < 2 ? zero_and_one : two)
+            rc = dup2(null, fd) < 0 ? -errno : 0;
+    io_close(&null);
+    return rc;
+}
+
 static int close_range_fallback(unsigned first, unsigned last)
 {
     long limit = sysconf(_SC_OPEN_MAX);

@@ -48,6 +48,9 @@ int io_set_cloexec(int fd, bool on);
  * the place of a standard one. Returns 0 or a negative errno. */
 int io_fill_standard(void);
 
+/* Puts /dev/null on descriptors 0 and 1, and on 2, as asked for. Returns 0 or a negative errno. */
+int io_blank_standard(bool zero_and_one, bool two);
+
 /* Closes every descriptor above 2 that is not in keep[0..count), keep in any order.
  * Returns 0 or a negative errno. */
 int io_close_others(const int *keep, size_t count);

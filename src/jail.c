@@ -26,6 +26,9 @@
 /* Without --user, ids count from here: a range that nobody allocates from. */
 #define OWN_IDS 1879048192U
 
+/* The id that is there even where few are. */
+#define NOBODY 65534U
+
 /* `make install` makes this folder; where it is missing a fresh one is made for each connection. */
 #ifndef POSTERN_EMPTY_DIR
 #define POSTERN_EMPTY_DIR "/usr/local/lib/postern/empty"
@@ -78,33 +81,30 @@ int account_find(struct account *a, const char *text)
     return 0;
 }
 
-/* Opens the folder that becomes the gate's root. */
+/* An empty folder that has no name any more, so that nothing can ever be put into it. */
+static int open_fresh(const char *parent, int flags)
+{
+    char path[64];
+
+    (void)snprintf(path, sizeof path, "%s/postern-XXXXXX", parent);
+    if (mkdtemp(path) == NULL)
+        return -1;
+    int fd = open(path, flags);
+    (void)rmdir(path);
+    return fd;
+}
+
+/* Opens the folder that becomes the gate's root; -1 if there is none to be had. */
 static int open_root(const char *wanted)
 {
     static const int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-    char fresh[] = "/tmp/postern-XXXXXX";
     int fd = open(wanted != NULL ? wanted : POSTERN_EMPTY_DIR, flags);
 
-    if (fd >= 0)
-        return fd;
-    if (wanted != NULL) {
-        log_error("--chroot=%s: cannot be opened: %s", wanted, strerror(errno));
-        return -ENOENT;
-    }
-    if (mkdtemp(fresh) == NULL) {
-        int rc = -errno;
-        log_error("no empty folder for the gate: %s does not exist (`make install' makes it) and "
-                  "none can be made in /tmp: %s",
-                  POSTERN_EMPTY_DIR, strerror(-rc));
-        return rc;
-    }
-    fd = open(fresh, flags);
-    int rc = fd < 0 ? -errno : fd;
-    /* Open but without a name: nothing can ever be put into it. */
-    (void)rmdir(fresh);
-    if (rc < 0)
-        log_error("%s: cannot be opened: %s", fresh, strerror(-rc));
-    return rc;
+    if (fd < 0 && wanted == NULL)
+        fd = open_fresh("/tmp", flags);
+    if (fd < 0 && wanted == NULL)
+        fd = open_fresh("/run", flags);
+    return fd;
 }
 
 int jail_prepare(struct jail *j, const struct options *o)
@@ -125,11 +125,12 @@ int jail_prepare(struct jail *j, const struct options *o)
     j->own_id = o->user == NULL;
     if (!j->as_root || j->mode == JAIL_OFF)
         return 0;
-    int fd = open_root(o->chroot_dir);
-    if (fd < 0)
-        return fd;
-    j->root = fd;
-    return 0;
+    j->root = open_root(o->chroot_dir);
+    if (j->root >= 0 || o->chroot_dir == NULL)
+        return 0;
+    int rc = -errno;
+    log_error("--chroot=%s: cannot be opened: %s", o->chroot_dir, strerror(-rc));
+    return rc;
 }
 
 static int failed(struct jail_report *report, const char *what)
@@ -148,29 +149,42 @@ static void lacks(struct jail_report *report, const char *what)
                    used > 0 ? ", " : "", what);
 }
 
-/* Groups before ids, ids last: each step needs the privilege that the last one gives up. */
+/* Becomes this account for good. */
+static int become(uid_t uid, gid_t gid)
+{
+    uid_t r, e, s;
+    gid_t gr, ge, gs;
+
+    if (setresgid(gid, gid, gid) != 0 || getresgid(&gr, &ge, &gs) != 0 || gr != gid || ge != gid ||
+        gs != gid)
+        return -1;
+    if (setresuid(uid, uid, uid) != 0 || getresuid(&r, &e, &s) != 0 || r != uid || e != uid ||
+        s != uid)
+        return -1;
+    /* Whoever could come back would not be out. */
+    if (setuid(0) == 0 || seteuid(0) == 0 || setgid(0) == 0) {
+        errno = EPERM;
+        return -1;
+    }
+    return 0;
+}
+
+/* Root folder and groups before ids: each step needs the privilege that the last one gives up. */
 static int drop_root(struct jail *j, struct jail_report *report)
 {
     uid_t uid = j->own_id ? OWN_IDS + (uid_t)getpid() : j->account.uid;
     gid_t gid = j->own_id ? OWN_IDS + (gid_t)getpid() : j->account.gid;
-    uid_t r, e, s;
-    gid_t gr, ge, gs;
 
-    if (j->root >= 0 && (fchdir(j->root) != 0 || chroot(".") != 0))
-        return failed(report, "chroot");
-    if (setgroups(0, NULL) != 0)
+    if (j->root < 0 || fchdir(j->root) != 0 || chroot(".") != 0)
+        lacks(report, "an empty root folder");
+    if (setgroups(0, NULL) != 0 && errno != EPERM)
         return failed(report, "setgroups");
-    if (setresgid(gid, gid, gid) != 0 || getresgid(&gr, &ge, &gs) != 0 || gr != gid || ge != gid ||
-        gs != gid)
-        return failed(report, "setresgid");
-    if (setresuid(uid, uid, uid) != 0 || getresuid(&r, &e, &s) != 0 || r != uid || e != uid ||
-        s != uid)
-        return failed(report, "setresuid");
-    /* Whoever could come back would not be out. */
-    if (setuid(0) == 0 || seteuid(0) == 0 || setgid(0) == 0) {
-        errno = EPERM;
-        return failed(report, "root can be regained");
-    }
+    if (become(uid, gid) == 0)
+        return 0;
+    /* In a user namespace not every id exists. */
+    if (!j->own_id || errno != EINVAL || become(NOBODY, NOBODY) != 0)
+        return failed(report, "changing to an unprivileged user");
+    lacks(report, "a uid of its own");
     return 0;
 }
 

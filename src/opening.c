@@ -125,6 +125,14 @@ int opening_read(struct opening *o, int in, int watch, io_time deadline,
     return -EPROTO;
 }
 
+static void explain_version(const struct hello *h, const struct options *options,
+                            struct outcome *outcome)
+{
+    tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+         "handshake failed: client offers only %s, --tls-min is 1.%u",
+         hello_version_name(h->version_max), options->tls_min - 0x0301);
+}
+
 void opening_explain(const struct hello *h, int error, const char *why,
                      const struct options *options, struct outcome *outcome)
 {
@@ -137,12 +145,31 @@ void opening_explain(const struct hello *h, int error, const char *why,
     else if (error == -EPIPE)
         tell(outcome, ENDING_LEFT, GRAVITY_NOTE, "%s (a port scan?)", why);
     else if (h->version_max < options->tls_min)
-        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-             "handshake failed: client offers only %s, --tls-min is 1.%u",
-             hello_version_name(h->version_max), options->tls_min - 0x0301);
-    else if (!h->tls13_suites && !h->ecdsa_suites && !h->aead_suites && !h->rsa_suites)
-        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-             "handshake failed: client offers no cipher suite at all");
+        explain_version(h, options, outcome);
     else
         tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR, "handshake failed: %s", why);
+}
+
+void opening_explain_certificates(const struct hello *h, const struct options *options,
+                                  struct outcome *outcome)
+{
+    if (h->version_max < options->tls_min)
+        explain_version(h, options, outcome);
+    else if (!h->rsa && !h->ecdsa && !h->ed25519)
+        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+             "handshake failed: client can use no certificate whatever: it offers no cipher suite "
+             "for one, or only signatures with SHA-1");
+    else
+        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+             "handshake failed: no certificate fits: client can use%s%s%s; give a second --cert of "
+             "that kind",
+             h->rsa ? " RSA" : "", h->ecdsa ? " ECDSA" : "", h->ed25519 ? " Ed25519" : "");
+}
+
+void opening_refuse(int out)
+{
+    static const uint8_t alert[] = {21, 3, 3, 0, 2, 2, 40};
+
+    /* Nothing has been sent yet: there is room for seven bytes. */
+    (void)io_write(out, alert, sizeof alert);
 }

@@ -37,4 +37,12 @@ int opening_read(struct opening *o, int in, int watch, io_time deadline,
 void opening_explain(const struct hello *h, int error, const char *why,
                      const struct options *options, struct outcome *outcome);
 
+/* Why none of our certificates is of use to this client. */
+void opening_explain_certificates(const struct hello *h, const struct options *options,
+                                  struct outcome *outcome);
+
+/* Answers a ClientHello that no TLS session was made for: a fatal alert handshake_failure (RFC 8446
+ * section 6.2). */
+void opening_refuse(int out);
+
 #endif

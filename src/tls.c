@@ -107,6 +107,10 @@ static int receive(WOLFSSL *ssl, char *buf, int size, void *context)
         t->first_len -= n;
         return (int)n;
     }
+    /* The library reads on by itself as long as there is nothing for us, but what it answers has to
+     * go somewhere. */
+    if (!tls_may_read(t))
+        return WOLFSSL_CBIO_ERR_WANT_READ;
     ssize_t n = io_read(t->in, buf, (size_t)size);
     if (n > 0)
         return (int)n;

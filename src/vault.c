@@ -139,24 +139,46 @@ int vault_unlock(struct vault *v, const struct options *o, bool thorough)
     return -EINVAL;
 }
 
-/* The pair for a client: the first that it can check, the quicker kinds before RSA. */
-static size_t choose(const struct vault *v, bool rsa, bool ecdsa, bool ed25519)
+/* The pair for a client: one that it can check, the quicker kinds before RSA. NULL if there is none;
+ * TLS 1.0 and 1.1 are not asked, they can't say. */
+static const struct vault_pair *choose(struct vault *v, bool rsa, bool ecdsa, bool ed25519)
 {
-    for (size_t i = 0; i < v->count; i++)
-        if ((v->pairs[i].chain.kind == KEY_ECDSA && ecdsa) ||
-            (v->pairs[i].chain.kind == KEY_ED25519 && ed25519))
-            return i;
-    for (size_t i = 0; i < v->count; i++)
-        if (v->pairs[i].chain.kind == KEY_RSA && rsa)
-            return i;
-    return 0;
+    const struct vault_pair *best = v->old_versions ? &v->pairs[0] : NULL;
+
+    for (size_t i = v->count; i-- > 0;) {
+        const struct vault_pair *p = &v->pairs[i];
+        bool fits = p->chain.kind == KEY_RSA ? rsa : p->chain.kind == KEY_ECDSA ? ecdsa : ed25519;
+        if (fits && (best == NULL || p->chain.kind != KEY_RSA || best->chain.kind == KEY_RSA))
+            best = p;
+    }
+    if (best != NULL)
+        v->chosen = (size_t)(best - v->pairs);
+    return best;
+}
+
+/* An empty chain says that none fits. */
+static int send_chain(int gate, const uint8_t *der, size_t len)
+{
+    static const size_t overhead = 64;
+    struct message_writer w;
+    uint8_t *buf = malloc(len + overhead);
+
+    if (buf == NULL) {
+        log_error("out of memory for a certificate chain");
+        return -ENOMEM;
+    }
+    message_begin(&w, buf, len + overhead, MESSAGE_CHAIN_IS);
+    message_put_bytes(&w, der, len);
+    int rc = message_send(gate, &w, NULL, 0);
+    free(buf);
+    if (rc < 0)
+        log_error("cannot send the certificate chain to the gate: %s", strerror(-rc));
+    return rc;
 }
 
 int vault_give_chain(struct vault *v, struct message_reader *r, int gate)
 {
-    static const size_t overhead = 64;
     char name[HELLO_NAME_MAX + 1];
-    struct message_writer w;
 
     message_get_text(r, name, sizeof name);
     bool rsa = message_get_number(r, 1) != 0;
@@ -166,24 +188,14 @@ int vault_give_chain(struct vault *v, struct message_reader *r, int gate)
         log_error("the gate sent a malformed chain message: connection ended");
         return -EBADMSG;
     }
-    v->chosen = choose(v, rsa, ecdsa, ed25519);
-    const struct chain *c = &v->pairs[v->chosen].chain;
-    if (c->not_after < time(NULL))
+    const struct vault_pair *p = choose(v, rsa, ecdsa, ed25519);
+    if (p == NULL)
+        return send_chain(gate, NULL, 0);
+    if (p->chain.not_after < time(NULL))
         log_error("%s: the certificate has expired; it is served all the same, but clients will "
                   "refuse it: renew it",
-                  v->pairs[v->chosen].cert_file);
-    uint8_t *buf = malloc(c->len + overhead);
-    if (buf == NULL) {
-        log_error("out of memory for a certificate chain");
-        return -ENOMEM;
-    }
-    message_begin(&w, buf, c->len + overhead, MESSAGE_CHAIN_IS);
-    message_put_bytes(&w, c->der, c->len);
-    int rc = message_send(gate, &w, NULL, 0);
-    free(buf);
-    if (rc < 0)
-        log_error("cannot send the certificate chain to the gate: %s", strerror(-rc));
-    return rc;
+                  p->cert_file);
+    return send_chain(gate, p->chain.der, p->chain.len);
 }
 
 /* RFC 8017 section 9.2, note 1: the only strings that may stand before a hash in a PKCS#1 v1.5
@@ -303,7 +315,9 @@ int vault_ask_chain(int vault, const struct hello *h, uint8_t *buf, size_t size,
     if (rc < 0)
         return rc;
     *der = message_get_bytes(&r, size, len);
-    return message_complete(&r) && *len > 0 ? 0 : -EBADMSG;
+    if (!message_complete(&r))
+        return -EBADMSG;
+    return *len > 0 ? 0 : -ENOENT;
 }
 
 int vault_ask_signature(int vault, enum sign_as how, const uint8_t *data, size_t len, uint8_t *sig,

@@ -45,7 +45,7 @@ int vault_give_signature(struct vault *v, struct message_reader *r, int gate);
 void vault_wipe(struct vault *v);
 
 /* The gate's side: asks for the chain that fits the ClientHello. *der points into buf.
- * Returns 0 or a negative errno; logs nothing. */
+ * Returns 0, -ENOENT when the client can use none, or another negative errno; logs nothing. */
 int vault_ask_chain(int vault, const struct hello *h, uint8_t *buf, size_t size,
                     const uint8_t **der, size_t *len);
 

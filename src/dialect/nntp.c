@@ -243,7 +243,7 @@ static enum greeting_verdict greeting(const char *bytes, size_t len, size_t *use
     if (end == NULL)
         return GREETING_MORE;
     *used = (size_t)(end - bytes) + 1;
-    return bytes[0] == '2' ? GREETING_SWALLOW : GREETING_ANSWER;
+    return dialect_begins(bytes, *used, "20") ? GREETING_SWALLOW : GREETING_ANSWER;
 }
 
 const struct dialect dialect_nntp = {"nntp", "NNTP", parse, say, reply, greeting};

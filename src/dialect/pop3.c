@@ -184,8 +184,8 @@ static enum reply_state first_line(struct reply *r, const char *line, size_t len
         add_greeting(out, line, len);
     } else if (!ok && r->command->kind == COMMAND_CAPABILITY) {
         /* The handler is older than CAPA, but STLS is ours to offer. */
-        text_format(out, "+OK Capabilities follow\r\n%s%s.\r\n", s->tls ? "STLS\r\n" : "",
-                    s->passwords ? "USER\r\n" : "");
+        text_format(out, "+OK Capabilities follow\r\n%s%s.\r\n", s->passwords ? "USER\r\n" : "",
+                    s->tls ? "STLS\r\n" : "");
     } else {
         add_line(out, line, len);
     }

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What every test may ask for."""
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from harness import daemons, launch, pki as pki_module, ports, processes
+
+BUILD = Path(__file__).resolve().parent.parent / 'build'
+
+
+def pytest_configure(config):
+    config.addinivalue_line('markers', 'leaves(name): this test may leave processes of that name behind')
+    processes.become_subreaper()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(request):
+    """At the end of each test no process is left: no orphan, no zombie, no handler that goes on."""
+    yield
+    left = processes.left_behind()
+    processes.reap(left)
+    allowed = {name for marker in request.node.iter_markers('leaves') for name in marker.args}
+    left = [process for process in left if process.name not in allowed]
+    assert not left, f'left behind: {left}'
+
+
+@pytest.fixture(scope='session')
+def postern():
+    """The path of the program under test."""
+    path = Path(os.environ.get('POSTERN', BUILD / 'postern')).resolve()
+    assert os.access(path, os.X_OK), f'{path} is not there: run make first, or set POSTERN'
+    return path
+
+
+@pytest.fixture(scope='session')
+def pki(tmp_path_factory):
+    return pki_module.Pki(tmp_path_factory.mktemp('pki'))
+
+
+@pytest.fixture
+def serve(postern, pki, tmp_path):
+    """serve(handler, option...) starts a server: postern with a certificate in front of `handler`.
+
+    pair=NAME chooses the certificate (a name in pki.py, or a Pair; None: no --cert at all), launcher=CLASS who starts
+    postern. What else is given by name goes to the launcher: family, environment, stderr, start.
+    """
+    with ExitStack() as stack:
+        def start(handler, *options, pair='ecdsa', launcher=launch.Direct, **more):
+            if more.get('family') == 'inet6' and not ports.has_ipv6():
+                pytest.skip('this machine has no IPv6')
+            if isinstance(pair, str):
+                pair = pki.pair(pair)
+            certificate = pair.options() if pair else []
+            command = [postern, *certificate, *options, '--', *handler]
+            start.number += 1
+            return stack.enter_context(launcher(command, tmp_path / f'server.{start.number}', **more))
+        start.number = 0
+        yield start
+
+
+@pytest.fixture
+def daemon():
+    """daemon(name) gives a real daemon with a mailbox of its own: see harness/daemons.py."""
+    with ExitStack() as stack:
+        yield lambda name: stack.enter_context(daemons.start(name))

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Programs from the private Debian tree in build/debian, which `tests/packages daemons` makes.
+
+Nothing of it is installed on this machine. Mail daemons run inside the tree by chroot(8), with its own users and mail
+spool; launchers run outside of it, since they start postern, with the tree's own loader and libraries.
+"""
+
+import os
+from pathlib import Path
+
+ROOT = Path(os.environ.get('DEBIAN_ROOT', Path(__file__).resolve().parents[2] / 'build/debian'))
+
+
+def program(path):
+    """The path of a program in the tree, which must be there."""
+    whole = ROOT / path.lstrip('/')
+    assert whole.exists(), f'{whole} is missing: run tests/packages daemons'
+    return whole
+
+
+def inside(path, *words, user=None):
+    """The command that runs a program chrooted into the tree, as root or as `user`."""
+    assert os.geteuid() == 0, ('the mail daemons need root: run the tests with sudo, or in a user namespace by '
+                               'unshare --user --map-root-user --map-auto')
+    program(path)
+    command = ['/usr/sbin/chroot']
+    if user:
+        command.append(f'--userspec={user}')
+    return [*command, str(ROOT), path, *map(str, words)]
+
+
+def outside(path, *words):
+    """The command that runs a program of the tree in this machine's own file system."""
+    loader = next(iter(sorted(ROOT.glob('lib*/ld-linux*.so.*'))), None)
+    assert loader, f'no loader in {ROOT}: run tests/packages daemons'
+    folders = sorted({str(file.parent) for pattern in ('lib/*-linux-*/lib*.so*', 'usr/lib/*-linux-*/lib*.so*',
+                                                      'usr/lib/*-linux-*/systemd/lib*.so*')
+                      for file in ROOT.glob(pattern)})
+    return [str(loader), '--library-path', ':'.join(folders), str(program(path)), *map(str, words)]

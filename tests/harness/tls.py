@@ -1,0 +1,396 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""TLS clients that can be made to misbehave, and the processes behind a session.
+
+Client is Python's ssl module over two memory buffers and a socket, so a test decides when each byte goes out, when
+it reads, and how the connection ends. Updater is OpenSSL's library itself, for what Python's module can't do.
+client_hello() makes the first message by hand.
+"""
+
+import ctypes
+import ctypes.util
+import os
+import select
+import socket
+import ssl
+import struct
+import subprocess
+import time
+
+from harness import clients, processes
+
+TIMEOUT = 20
+CLOSE_NOTIFY = 'close_notify'
+CHUNK = 65536
+STUCK = 0.3     # seconds after which a writer that writes nothing is taken to be stuck
+
+
+class Truncated(Exception):
+    """The connection ended without close_notify."""
+
+
+class Client:
+    """A TLS client in slow motion. It is a context manager: the socket is closed at the end."""
+
+    def __init__(self, server, ca, version=None, name=clients.NAME, receive_buffer=None, context=None, handshake=True):
+        self.socket = connect(server, receive_buffer)
+        self.incoming = ssl.MemoryBIO()
+        self.outgoing = ssl.MemoryBIO()
+        context = context or clients.context(ca, version)
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname=name)
+        if handshake:
+            self.handshake()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def step(self, function, *arguments):
+        """One step of the TLS library: what it gave, or None if it wants to read first. Nothing is sent."""
+        try:
+            return function(*arguments)
+        except ssl.SSLWantReadError:
+            return None
+
+    def flush(self):
+        """Send what the library has made."""
+        self.socket.sendall(self.outgoing.read())
+
+    def hello(self):
+        """The ClientHello, which the caller may send or not."""
+        self.step(self.tls.do_handshake)
+        return self.outgoing.read()
+
+    def handshake(self):
+        while True:
+            try:
+                self.tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                self.flush()
+                self.fill()
+            except ssl.SSLError:
+                self.flush()    # our alert
+                raise
+        self.flush()
+
+    def fill(self):
+        """Wait for bytes from the server and give them to the library."""
+        data = self.socket.recv(4 * CHUNK)
+        if data:
+            self.incoming.write(data)
+        else:
+            self.incoming.write_eof()
+        return data
+
+    def decrypted(self, length=CHUNK):
+        """What is there to read without waiting: bytes, None for nothing yet, CLOSE_NOTIFY at the end."""
+        try:
+            return self.tls.read(length) or CLOSE_NOTIFY
+        except ssl.SSLWantReadError:
+            return None
+        except ssl.SSLZeroReturnError:
+            return CLOSE_NOTIFY
+        except ssl.SSLEOFError:
+            raise Truncated from None
+
+    def send(self, data):
+        self.tls.write(data)
+        self.flush()
+
+    def receive(self, length=CHUNK):
+        """Some bytes; b'' after close_notify. Truncated if the end comes without one."""
+        while (data := self.decrypted(length)) is None:
+            self.fill()
+        return b'' if data == CLOSE_NOTIFY else data
+
+    def take(self, length):
+        """Exactly so many bytes."""
+        parts = []
+        while length:
+            parts.append(self.receive(length))
+            assert parts[-1], f'the end came {length} bytes too early'
+            length -= len(parts[-1])
+        return b''.join(parts)
+
+    def rest(self):
+        """Everything up to close_notify."""
+        parts = []
+        while data := self.receive():
+            parts.append(data)
+        return b''.join(parts)
+
+    def close_notify(self):
+        """Say that nothing more will be sent; reading goes on."""
+        self.end_output()
+        self.flush()
+
+    def end_output(self):
+        try:
+            self.step(self.tls.unwrap)
+        except ssl.SSLError as error:
+            # The message is made; what has come meanwhile can still be read.
+            assert error.reason == 'APPLICATION_DATA_AFTER_CLOSE_NOTIFY', error
+
+    def ends_in_order(self):
+        """Nothing but close_notify and then FIN is left to come."""
+        assert self.rest() == b''
+        self.has_fin()
+
+    def has_fin(self):
+        """After close_notify comes FIN, and no byte in between."""
+        assert self.socket.recv(100) == b''
+
+    def fin(self):
+        """End our direction of the TCP connection, without close_notify."""
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def reset(self):
+        """Break the connection: the server gets RST."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+        self.socket.close()
+
+    def exchange(self, source, sink, read_first=True, end=True):
+        """Write the chunks of `source` and read into sink() at once, until the server's close_notify.
+
+        read_first=False: begin to read only when nothing more can be written. end: say close_notify after the last
+        chunk. Gives how many bytes had been written when reading began.
+        """
+        chunks = iter(source)
+        pending = memoryview(b'')
+        written, more, reading = 0, True, read_first
+        begun_at = 0
+        self.socket.setblocking(False)
+        while True:
+            if not pending and more:
+                chunk = next(chunks, None)
+                if chunk is not None:
+                    self.tls.write(chunk)
+                    written += len(chunk)
+                else:
+                    more = False
+                    if end:
+                        self.end_output()
+                pending = memoryview(self.outgoing.read())
+            readable, writable, _ = select.select([self.socket] if reading else [], [self.socket] if pending else [], [],
+                                                  TIMEOUT if reading else STUCK)
+            if not reading and not writable:
+                reading, begun_at = True, written
+                continue
+            assert readable or writable, f'nothing moves; {written} bytes written so far'
+            if writable:
+                pending = pending[self.socket.send(pending):]
+            if readable:
+                self.fill()
+                while (data := self.decrypted()) is not None:
+                    if data == CLOSE_NOTIFY:
+                        self.socket.settimeout(TIMEOUT)
+                        return begun_at
+                    sink(data)
+
+
+def connect(server, receive_buffer=None):
+    """A TCP connection, perhaps with a receive buffer of so many bytes."""
+    if receive_buffer is None:
+        return server.connect(TIMEOUT)
+    connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    connection.settimeout(TIMEOUT)
+    connection.connect((server.host, server.port))
+    return connection
+
+
+def ended(connection, timeout=TIMEOUT):
+    """Read a plain connection to its end, and close it: what came. A reset is an end as well."""
+    connection.settimeout(timeout)
+    parts = []
+    try:
+        while data := connection.recv(CHUNK):
+            parts.append(data)
+    except ConnectionResetError:
+        pass
+    connection.close()
+    return b''.join(parts)
+
+
+class Updater:
+    """A TLS 1.3 client on OpenSSL's own library, which can ask for new keys. Trusts whomever it meets."""
+
+    def __init__(self, server, receive_buffer=None):
+        self.socket = connect(server, receive_buffer)
+        self.socket.setblocking(True)
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            self.socket.setsockopt(socket.SOL_SOCKET, option, struct.pack('ll', TIMEOUT, 0))
+        self.lib = libssl()
+        self.context = self.lib.SSL_CTX_new(self.lib.TLS_client_method())
+        self.tls = self.lib.SSL_new(self.context)
+        self.lib.SSL_set_fd(self.tls, self.socket.fileno())
+        assert self.lib.SSL_connect(self.tls) == 1
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.lib.SSL_free(self.tls)
+        self.lib.SSL_CTX_free(self.context)
+        self.socket.close()
+
+    def update(self, answered):
+        """Change our sending key; `answered`: ask the server to change its own as well."""
+        assert self.lib.SSL_key_update(self.tls, int(answered)) == 1
+        assert self.lib.SSL_do_handshake(self.tls) == 1
+
+    def send(self, data):
+        assert self.lib.SSL_write(self.tls, data, len(data)) == len(data)
+
+    def receive(self, length=CHUNK):
+        """Some bytes; b'' after close_notify."""
+        buffer = ctypes.create_string_buffer(length)
+        got = self.lib.SSL_read(self.tls, buffer, length)
+        if got <= 0:
+            reason = self.lib.SSL_get_error(self.tls, got)
+            assert reason == 6, f'SSL_read: error {reason}'     # SSL_ERROR_ZERO_RETURN
+            return b''
+        return buffer.raw[:got]
+
+    def take(self, length):
+        parts = []
+        while length:
+            parts.append(self.receive(min(length, CHUNK)))
+            assert parts[-1], f'the end came {length} bytes too early'
+            length -= len(parts[-1])
+        return b''.join(parts)
+
+    def close_notify(self):
+        self.lib.SSL_shutdown(self.tls)
+
+
+def libssl():
+    name = ctypes.util.find_library('ssl')
+    assert name, 'no libssl: install openssl'
+    lib = ctypes.CDLL(name)
+    pointer, number = ctypes.c_void_p, ctypes.c_int
+    for function, result, arguments in [
+            ('TLS_client_method', pointer, []), ('SSL_CTX_new', pointer, [pointer]), ('SSL_CTX_free', None, [pointer]),
+            ('SSL_new', pointer, [pointer]), ('SSL_free', None, [pointer]), ('SSL_set_fd', number, [pointer, number]),
+            ('SSL_connect', number, [pointer]), ('SSL_key_update', number, [pointer, number]),
+            ('SSL_do_handshake', number, [pointer]), ('SSL_shutdown', number, [pointer]),
+            ('SSL_write', number, [pointer, ctypes.c_char_p, number]),
+            ('SSL_read', number, [pointer, ctypes.c_char_p, number]),
+            ('SSL_get_error', number, [pointer, number])]:
+        getattr(lib, function).restype = result
+        getattr(lib, function).argtypes = arguments
+    return lib
+
+
+# A ClientHello by hand (RFC 8446 section 4.1.2), for clients that no library will play.
+
+TLS10, TLS11, TLS12, TLS13 = 0x0301, 0x0302, 0x0303, 0x0304
+X25519, P256, X448 = 0x001d, 0x0017, 0x001e
+ECDHE_ECDSA_AES128_GCM, ECDHE_ECDSA_AES128_CBC, RSA_AES128_CBC, AES128_GCM_13 = 0xc02b, 0xc009, 0x002f, 0x1301
+
+
+def vector(length_bytes, body):
+    return len(body).to_bytes(length_bytes, 'big') + body
+
+
+def numbers(values):
+    return b''.join(value.to_bytes(2, 'big') for value in values)
+
+
+def extension(kind, body):
+    return kind.to_bytes(2, 'big') + vector(2, body)
+
+
+def record(kind, body, version=TLS10):
+    return bytes([kind]) + version.to_bytes(2, 'big') + vector(2, body)
+
+
+def client_hello(version=TLS12, suites=(ECDHE_ECDSA_AES128_GCM,), name=b'localhost', groups=(X25519, P256),
+                 signatures=(0x0403, 0x0804, 0x0401), versions=None, more=b''):
+    """The record that holds it. `name`, `signatures`, `versions` None: that extension is left out."""
+    extensions = b''
+    if name is not None:
+        extensions += extension(0, vector(2, b'\0' + vector(2, name)))
+    extensions += extension(10, vector(2, numbers(groups))) + extension(11, b'\1\0')
+    if signatures is not None:
+        extensions += extension(13, vector(2, numbers(signatures)))
+    if versions is not None:
+        extensions += extension(43, vector(1, numbers(versions)))
+    body = (version.to_bytes(2, 'big') + os.urandom(32) + b'\0' + vector(2, numbers(suites)) + b'\1\0'
+            + vector(2, extensions + more))
+    return record(22, b'\1' + vector(3, body))
+
+
+def openssl_client(server, *words, data=b'', timeout=TIMEOUT):
+    """openssl s_client, told only what is in `words`: how it ended, with what it printed."""
+    return subprocess.run(['openssl', 's_client', '-connect', f'{server.url_host}:{server.port}', *map(str, words)],
+                          input=data, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, check=False)
+
+
+# The processes of one session. A postern that the harness started is the monitor.
+
+def children(pid):
+    return [process for process in processes.everything() if process.parent == pid]
+
+
+def gate_of(monitor):
+    """The gate's process id, once it waits for its client."""
+    def waiting():
+        for child in children(monitor.pid):
+            if child.name == 'postern' and child.state == 'S' and jailed(child.pid):
+                return child.pid
+        return None
+    return processes.until(waiting, 'the gate to wait')
+
+
+def jailed(pid):
+    try:
+        return status(pid)['Seccomp'] == '2'
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def handler_of(monitor):
+    """The handler's process id, once it has been started."""
+    def started():
+        return next((child.pid for child in children(monitor.pid) if child.name != 'postern'), None)
+    return processes.until(started, 'the handler to start')
+
+
+def status(pid):
+    """/proc/PID/status as a dictionary of words."""
+    with open(f'/proc/{pid}/status', encoding='utf-8', errors='replace') as file:
+        return {name: value.strip() for name, _, value in (line.partition(':') for line in file)}
+
+
+def all_end(pids, timeout=TIMEOUT):
+    """Processes whose parent was killed end by themselves; the harness inherits and reaps them."""
+    def gone():
+        for pid in list(left):
+            try:
+                if os.waitpid(pid, os.WNOHANG)[0] == pid:
+                    left.remove(pid)
+            except ChildProcessError:
+                # Not our child: it still has another parent, or that one has reaped it.
+                if not os.path.exists(f'/proc/{pid}'):
+                    left.remove(pid)
+        return not left
+    left = list(pids)
+    processes.until(gone, f'the end of processes {left}', timeout)
+
+
+def wait_for_file(path, timeout=TIMEOUT):
+    """What a handler has written into a file, once there is something."""
+    return processes.until(lambda: path.exists() and path.read_bytes(), f'{path.name} to be written', timeout)
+
+
+def asleep(pid, seconds=0.1):
+    """True once a process has used no CPU for a moment: whatever it does now, it waits."""
+    def used():
+        with open(f'/proc/{pid}/stat', encoding='utf-8', errors='replace') as file:
+            return file.read().rsplit(')', 1)[1].split()[11:13]
+    before = used()
+    time.sleep(seconds)
+    return used() == before
