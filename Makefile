@@ -46,6 +46,11 @@ PACKAGE_LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
 
 SOURCES = $(sort $(wildcard src/*.c src/dialect/*.c))
 OBJECTS = $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
+# Never installed: a build whose gate can be told to break out, for tests/test_hostile_gate.py.
+ifdef TEST_HOOK
+FEATURES += -DPOSTERN_TEST
+OBJECTS += $(BUILD)/obj/attempt.o
+endif
 LIBRARY = $(filter-out $(BUILD)/obj/postern.o,$(OBJECTS))
 UNITS = $(sort $(wildcard tests/unit/*.c))
 UNIT_PROGRAMS = $(UNITS:tests/unit/%.c=$(BUILD)/unit/%)
@@ -61,6 +66,11 @@ $(BUILD)/postern: $(OBJECTS)
 
 # Headers are tracked by the compiler; a change of the flags rebuilds everything.
 $(BUILD)/obj/%.o: src/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(SAY) '  CC $<'
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/attempt.o: tests/hook/attempt.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(SAY) '  CC $<'
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<

@@ -5,7 +5,7 @@
 #include "handler.h"
 #include "jail.h"
 #include "log.h"
-#include "tls.h"
+#include "suites.h"
 #include "vault.h"
 
 #include <errno.h>
@@ -20,7 +20,6 @@
 
 #define SOON_DAYS 21
 #define DAY 86400
-#define WHY_SIZE 160
 
 #ifndef POSTERN_VERSION
 #define POSTERN_VERSION "development"
@@ -110,9 +109,9 @@ static void check_pairs(struct report *r, const struct options *o)
 
 static void check_tls(struct report *r, const struct options *o)
 {
-    char why[WHY_SIZE];
+    char why[TLS_WHY_SIZE];
 
-    if (tls_check_lists(o->ciphers, o->groups, why) < 0)
+    if (suites_check(o->ciphers, o->groups, why) < 0)
         line(r, "FAIL", "%s", why);
     else
         line(r, "ok  ", "TLS 1.%u and higher, suites %s, groups %s", o->tls_min - 0x0301,
@@ -223,7 +222,7 @@ int check_run(const struct options *o, FILE *out)
 void check_print_version(FILE *out)
 {
     (void)fprintf(out, "postern %s\n", POSTERN_VERSION);
-    tls_print_version(out);
+    suites_print_version(out);
 #ifdef POSTERN_SECCOMP
     (void)fputs("jail: chroot, own uid, no_new_privs, rlimits, Landlock, seccomp\n", out);
 #else

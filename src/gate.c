@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "gate.h"
 
+#include "client.h"
 #include "facts.h"
 #include "io.h"
 #include "lobby.h"
 #include "message.h"
 #include "opening.h"
-#include "relay.h"
+#include "suites.h"
 #include "tls.h"
 #include "vault.h"
 
@@ -18,7 +19,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define WHY_SIZE 160
+#ifdef POSTERN_TEST
+#include "../tests/hook/attempt.h"
+#endif
+
 #define LINGER_SECONDS 2
 
 struct gate {
@@ -108,72 +112,6 @@ static enum relay_order take_order(void *arg)
     return r.type == MESSAGE_DRAIN ? RELAY_DRAIN : RELAY_GO_ON;
 }
 
-static ssize_t tls_client_read(void *client, void *buf, size_t len)
-{
-    return tls_read(client, buf, len);
-}
-
-static ssize_t tls_client_write(void *client, const void *buf, size_t len)
-{
-    int rc = tls_write(client, buf, len);
-
-    return rc < 0 ? rc : (ssize_t)len;
-}
-
-static int tls_client_flush(void *client)
-{
-    return tls_flush(client);
-}
-
-static bool tls_client_may_read(void *client)
-{
-    return tls_may_read(client);
-}
-
-static void tls_client_close(void *client)
-{
-    tls_close(client);
-}
-
-static const struct relay_client tls_client = {tls_client_read, tls_client_write, tls_client_flush,
-                                               tls_client_may_read, tls_client_close};
-
-static ssize_t plain_client_read(void *client, void *buf, size_t len)
-{
-    const struct connection *c = client;
-    ssize_t n = io_read(c->in, buf, len);
-
-    return n < 0 && n != -EAGAIN ? -ECONNRESET : n;
-}
-
-static ssize_t plain_client_write(void *client, const void *buf, size_t len)
-{
-    const struct connection *c = client;
-
-    return io_write(c->out, buf, len);
-}
-
-static int plain_client_flush(void *client)
-{
-    (void)client;
-    return 0;
-}
-
-static bool plain_client_may_read(void *client)
-{
-    (void)client;
-    return true;
-}
-
-static void plain_client_close(void *client)
-{
-    (void)client;
-}
-
-static const struct relay_client plain_client = {plain_client_read, plain_client_write,
-                                                 plain_client_flush, plain_client_may_read,
-                                                 plain_client_close};
-
 static enum ending run_relay(struct gate *g, const struct relay_client *ops, void *client, int to,
                              int from)
 {
@@ -190,7 +128,7 @@ static enum ending run_relay(struct gate *g, const struct relay_client *ops, voi
                       .session = g->o->timeout_session,
                       .grace = g->o->timeout_grace};
 
-    if (ops == &tls_client && g->dialect != NULL)
+    if (ops == &client_tls && g->dialect != NULL)
         r.greeting = g->dialect->greeting;
     int rc = relay_run(&r);
     g->in += r.in;
@@ -215,7 +153,7 @@ static int ask_for_signature(void *who, enum sign_as how, const uint8_t *data, s
 static int open_tls(struct gate *g, const struct opening *o, struct tls **t,
                     struct outcome *outcome)
 {
-    char why[WHY_SIZE] = "";
+    char why[TLS_WHY_SIZE] = "";
     struct tls_setup setup = {.version_min = g->o->tls_min,
                               .ciphers = g->o->ciphers,
                               .groups = g->o->groups,
@@ -232,7 +170,7 @@ static int open_tls(struct gate *g, const struct opening *o, struct tls **t,
         rc = tls_new(t, g->c->in, g->c->out, &setup, why);
     free(buf);
     if (rc == -ENOENT) {
-        opening_refuse(g->c->out);
+        opening_refuse(g->c->out, &o->hello, g->o);
         opening_explain_certificates(&o->hello, g->o, outcome);
         return rc;
     }
@@ -249,7 +187,7 @@ static int open_tls(struct gate *g, const struct opening *o, struct tls **t,
 static int shake_hands(struct gate *g, struct tls **t, struct facts *facts, struct outcome *outcome)
 {
     io_time deadline = io_deadline(g->o->timeout_handshake);
-    char why[WHY_SIZE] = "";
+    char why[TLS_WHY_SIZE] = "";
     struct opening *o = malloc(sizeof *o);
 
     *outcome = (struct outcome){.ending = ENDING_SYSTEM};
@@ -318,7 +256,7 @@ static enum ending serve_tls(struct gate *g)
     } else if (rc == 0) {
         rc = receive_handler(g, &to, &from);
     }
-    enum ending ending = rc < 0 ? close_unserved(g, t, rc) : run_relay(g, &tls_client, t, to, from);
+    enum ending ending = rc < 0 ? close_unserved(g, t, rc) : run_relay(g, &client_tls, t, to, from);
     tls_free(t);
     return ending;
 }
@@ -385,7 +323,7 @@ static enum ending serve_lobby(struct gate *g, bool tls)
     if (outcome == LOBBY_TLS)
         return serve_tls(g);
     if (outcome == LOBBY_RELAY && send_plain(g, MESSAGE_LEFT) == 0)
-        return run_relay(g, &plain_client, g->c, to, from);
+        return run_relay(g, &client_plain, g->c, to, from);
     io_linger(g->c->in, g->c->out, io_deadline(LINGER_SECONDS));
     return ending;
 }
@@ -442,8 +380,24 @@ static int prepare(struct gate *g, const struct jail *j)
         rc = io_set_nonblocking(g->c->in, true);
     if (rc == 0 && g->ucspi == NULL)
         rc = io_set_nonblocking(g->c->out, true);
+#ifdef POSTERN_TEST
+    attempt_remember();
+#endif
     return rc == 0 ? tls_start() : rc;
 }
+
+#ifdef POSTERN_TEST
+/* Test builds only: what a gate that has been taken over might try. */
+static bool try_to_break_out(const struct gate *g)
+{
+    char text[200];
+
+    if (attempt_run(g->vault, text, sizeof text) == 0)
+        return false;
+    note(g, GRAVITY_ERROR, text);
+    return true;
+}
+#endif
 
 static enum ending serve(struct gate *g, struct jail *j)
 {
@@ -471,6 +425,10 @@ static enum ending serve(struct gate *g, struct jail *j)
     }
     if (wait_for_go(g, &tls) < 0)
         return ENDING_SIGTERM;
+#ifdef POSTERN_TEST
+    if (try_to_break_out(g))
+        return ENDING_LEFT;
+#endif
     if (g->ucspi != NULL)
         return serve_ucspi(g);
     return g->dialect != NULL ? serve_lobby(g, tls) : serve_tls(g);

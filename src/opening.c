@@ -166,9 +166,9 @@ void opening_explain_certificates(const struct hello *h, const struct options *o
              h->rsa ? " RSA" : "", h->ecdsa ? " ECDSA" : "", h->ed25519 ? " Ed25519" : "");
 }
 
-void opening_refuse(int out)
+void opening_refuse(int out, const struct hello *h, const struct options *options)
 {
-    static const uint8_t alert[] = {21, 3, 3, 0, 2, 2, 40};
+    uint8_t alert[] = {21, 3, 3, 0, 2, 2, h->version_max < options->tls_min ? 70 : 40};
 
     /* Nothing has been sent yet: there is room for seven bytes. */
     (void)io_write(out, alert, sizeof alert);

@@ -41,8 +41,8 @@ void opening_explain(const struct hello *h, int error, const char *why,
 void opening_explain_certificates(const struct hello *h, const struct options *options,
                                   struct outcome *outcome);
 
-/* Answers a ClientHello that no TLS session was made for: a fatal alert handshake_failure (RFC 8446
- * section 6.2). */
-void opening_refuse(int out);
+/* Answers a ClientHello that no TLS session was made for: a fatal alert handshake_failure, or
+ * protocol_version if that is why (RFC 8446 section 6.2). */
+void opening_refuse(int out, const struct hello *h, const struct options *options);
 
 #endif

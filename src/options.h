@@ -29,7 +29,6 @@ struct options {
     size_t pair_count;
     const char *starttls; /* a dialect's name; NULL: immediate TLS */
     enum policy policy;
-    bool policy_given;
     const char *name;    /* NULL: gethostname() */
     const char *trusted; /* networks as text; policy.h reads them; NULL: none */
     bool ucspi_tls;

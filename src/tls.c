@@ -2,6 +2,7 @@
 #include "tls.h"
 
 #include "alert.h"
+#include "suites.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -15,9 +16,7 @@
 #include <wolfssl/wolfcrypt/cryptocb.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
-#define WHY_SIZE 160
 #define SEED_DEVICE 1
-#define GROUPS_MAX 16
 #define QUEUE_MAX ((size_t)64 * 1024) /* more than this unsent is an error */
 #define QUEUE_STOP_READING ((size_t)32 * 1024)
 
@@ -38,42 +37,6 @@ struct tls {
     tls_signer *sign;
     void *signer;
     int sign_error;
-};
-
-/* TLS 1.3 suites come first whatever the order is: otherwise wolfSSL 5.5 may refuse clients that
- * offer both versions. AES goes before ChaCha20 only where it is done in hardware. */
-#define TLS13_AES "TLS13-AES128-GCM-SHA256:TLS13-AES256-GCM-SHA384"
-#define TLS13_CHACHA "TLS13-CHACHA20-POLY1305-SHA256"
-#define TLS12_AES                                                                                  \
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"     \
-    "ECDHE-RSA-AES256-GCM-SHA384"
-#define TLS12_CHACHA "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
-
-#if defined(WOLFSSL_AESNI) || defined(WOLFSSL_ARMASM)
-static const char default_ciphers[] = TLS13_AES ":" TLS13_CHACHA ":" TLS12_AES ":" TLS12_CHACHA;
-#else
-static const char default_ciphers[] = TLS13_CHACHA ":" TLS13_AES ":" TLS12_CHACHA ":" TLS12_AES;
-#endif
-
-static const char default_groups[] = "X25519:P-256:P-384";
-
-static const struct {
-    const char *name;
-    int group;
-} group_names[] = {
-#ifdef HAVE_CURVE25519
-    {"X25519", WOLFSSL_ECC_X25519},
-#endif
-#ifdef HAVE_CURVE448
-    {"X448", WOLFSSL_ECC_X448},
-#endif
-    {"P-256", WOLFSSL_ECC_SECP256R1},
-    {"P-384", WOLFSSL_ECC_SECP384R1},
-    {"P-521", WOLFSSL_ECC_SECP521R1},
-    {"secp256r1", WOLFSSL_ECC_SECP256R1},
-    {"secp384r1", WOLFSSL_ECC_SECP384R1},
-    {"secp521r1", WOLFSSL_ECC_SECP521R1},
-    {"prime256v1", WOLFSSL_ECC_SECP256R1},
 };
 
 /* Seeds from getrandom(): a jail has no /dev/urandom to open. Everything else is left to the
@@ -281,69 +244,6 @@ static void set_signers(struct tls *t)
     wolfSSL_SetRsaPssSignCtx(t->ssl, t);
 }
 
-/* "X25519:P-256" → wolfSSL's numbers. Returns how many, or -EINVAL. */
-static int parse_groups(const char *list, int groups[GROUPS_MAX])
-{
-    int count = 0;
-
-    while (*list != '\0') {
-        size_t len = strcspn(list, ":,");
-        size_t i = 0;
-        while (i < sizeof group_names / sizeof group_names[0] &&
-               (strlen(group_names[i].name) != len ||
-                strncasecmp(group_names[i].name, list, len) != 0))
-            i++;
-        if (i == sizeof group_names / sizeof group_names[0] || count == GROUPS_MAX)
-            return -EINVAL;
-        groups[count++] = group_names[i].group;
-        list += len;
-        list += strspn(list, ":,");
-    }
-    return count > 0 ? count : -EINVAL;
-}
-
-static int set_groups(WOLFSSL_CTX *context, const char *list, char *why)
-{
-    int groups[GROUPS_MAX];
-    int count = parse_groups(list, groups);
-
-    if (count < 0 || wolfSSL_CTX_set_groups(context, groups, count) != WOLFSSL_SUCCESS) {
-        (void)snprintf(why, WHY_SIZE,
-                       "--groups: wants X25519, P-256, P-384 or P-521 with colons "
-                       "between");
-        return -EINVAL;
-    }
-    for (int i = 0; i < count; i++)
-        (void)wolfSSL_CTX_UseSupportedCurve(context, (word16)groups[i]);
-    return 0;
-}
-
-static int set_context(WOLFSSL_CTX *context, const char *ciphers, const char *groups, char *why)
-{
-    if (wolfSSL_CTX_set_cipher_list(context, ciphers != NULL ? ciphers : default_ciphers) !=
-        WOLFSSL_SUCCESS) {
-        (void)snprintf(why, WHY_SIZE, "--ciphers: the TLS library knows none of these suites");
-        return -EINVAL;
-    }
-    (void)wolfSSL_CTX_set_session_cache_mode(context, WOLFSSL_SESS_CACHE_OFF);
-    wolfSSL_CTX_set_verify(context, WOLFSSL_VERIFY_NONE, NULL);
-#ifdef HAVE_SESSION_TICKET
-    (void)wolfSSL_CTX_NoTicketTLSv12(context);
-#ifdef WOLFSSL_TLS13
-    (void)wolfSSL_CTX_no_ticket_TLSv13(context);
-#endif
-#endif
-    return set_groups(context, groups != NULL ? groups : default_groups, why);
-}
-
-static int minimum_version(unsigned version)
-{
-    static const int versions[] = {WOLFSSL_TLSV1, WOLFSSL_TLSV1_1, WOLFSSL_TLSV1_2,
-                                   WOLFSSL_TLSV1_3};
-
-    return versions[version - 0x0301];
-}
-
 int tls_start(void)
 {
     if (wolfSSL_Init() != WOLFSSL_SUCCESS ||
@@ -356,22 +256,22 @@ static int make_context(struct tls *t, const struct tls_setup *setup, char *why)
 {
     t->context = wolfSSL_CTX_new(wolfSSLv23_server_method());
     if (t->context == NULL) {
-        (void)snprintf(why, WHY_SIZE, "no memory for TLS");
+        (void)snprintf(why, TLS_WHY_SIZE, "no memory for TLS");
         return -ENOMEM;
     }
     (void)wolfSSL_CTX_SetDevId(t->context, SEED_DEVICE);
-    if (wolfSSL_CTX_SetMinVersion(t->context, minimum_version(setup->version_min)) !=
+    if (wolfSSL_CTX_SetMinVersion(t->context, suites_minimum(setup->version_min)) !=
         WOLFSSL_SUCCESS) {
-        (void)snprintf(why, WHY_SIZE, "--tls-min: this TLS library does not have that version");
+        (void)snprintf(why, TLS_WHY_SIZE, "--tls-min: this TLS library does not have that version");
         return -EINVAL;
     }
-    int rc = set_context(t->context, setup->ciphers, setup->groups, why);
+    int rc = suites_set(t->context, setup->ciphers, setup->groups, why);
     if (rc < 0)
         return rc;
     int error = wolfSSL_CTX_use_certificate_chain_buffer_format(
         t->context, setup->chain, (long)setup->chain_len, WOLFSSL_FILETYPE_ASN1);
     if (error != WOLFSSL_SUCCESS) {
-        (void)snprintf(why, WHY_SIZE, "the TLS library refuses the certificate: %s",
+        (void)snprintf(why, TLS_WHY_SIZE, "the TLS library refuses the certificate: %s",
                        wolfSSL_ERR_reason_error_string((unsigned long)error));
         return -EINVAL;
     }
@@ -384,7 +284,7 @@ int tls_new(struct tls **made, int in, int out, const struct tls_setup *setup, c
 
     *made = NULL;
     if (t == NULL) {
-        (void)snprintf(why, WHY_SIZE, "no memory for TLS");
+        (void)snprintf(why, TLS_WHY_SIZE, "no memory for TLS");
         return -ENOMEM;
     }
     t->in = in;
@@ -400,7 +300,7 @@ int tls_new(struct tls **made, int in, int out, const struct tls_setup *setup, c
     wolfSSL_CTX_SetIOSend(t->context, transmit);
     t->ssl = wolfSSL_new(t->context);
     if (t->ssl == NULL) {
-        (void)snprintf(why, WHY_SIZE,
+        (void)snprintf(why, TLS_WHY_SIZE,
                        "the TLS library makes no session: no memory or no randomness");
         rc = -ENOMEM;
         goto fail;
@@ -425,35 +325,35 @@ static int explain(struct tls *t, int error, char *why)
     memset(&alerts, 0, sizeof alerts);
     (void)wolfSSL_get_alert_history(t->ssl, &alerts);
     if (t->sign_error != 0) {
-        (void)snprintf(why, WHY_SIZE, "no signature: %s", strerror(-t->sign_error));
+        (void)snprintf(why, TLS_WHY_SIZE, "no signature: %s", strerror(-t->sign_error));
         return -EPROTO;
     }
     if (alerts.last_rx.level != alert_none && alerts.last_rx.code != close_notify) {
-        (void)snprintf(why, WHY_SIZE, "client sent alert %s: %s", alert_name(alerts.last_rx.code),
-                       alert_meaning(alerts.last_rx.code));
+        (void)snprintf(why, TLS_WHY_SIZE, "client sent alert %s: %s",
+                       alert_name(alerts.last_rx.code), alert_meaning(alerts.last_rx.code));
         return -EPROTO;
     }
     if (t->ended || t->write_error != 0 || error == ZERO_RETURN) {
-        (void)snprintf(why, WHY_SIZE, "client left during the handshake%s",
+        (void)snprintf(why, TLS_WHY_SIZE, "client left during the handshake%s",
                        t->reset ? " (connection reset)" : "");
         return -EPIPE;
     }
     switch (error) {
     case MATCH_SUITE_ERROR:
     case UNSUPPORTED_SUITE:
-        (void)snprintf(why, WHY_SIZE, "no shared cipher suite: see --ciphers");
+        (void)snprintf(why, TLS_WHY_SIZE, "no shared cipher suite: see --ciphers");
         break;
     case VERSION_ERROR:
     case UNSUPPORTED_PROTO_VERSION:
-        (void)snprintf(why, WHY_SIZE, "no shared TLS version: see --tls-min");
+        (void)snprintf(why, TLS_WHY_SIZE, "no shared TLS version: see --tls-min");
         break;
     case BAD_KEY_SHARE_DATA:
     case ECC_CURVE_ERROR:
     case KEY_SHARE_ERROR:
-        (void)snprintf(why, WHY_SIZE, "no shared key exchange group: see --groups");
+        (void)snprintf(why, TLS_WHY_SIZE, "no shared key exchange group: see --groups");
         break;
     default:
-        (void)snprintf(why, WHY_SIZE, "%s (wolfSSL error %d)",
+        (void)snprintf(why, TLS_WHY_SIZE, "%s (wolfSSL error %d)",
                        wolfSSL_ERR_reason_error_string((unsigned long)error), error);
     }
     return -EPROTO;
@@ -564,57 +464,4 @@ void tls_free(struct tls *t)
     wolfSSL_CTX_free(t->context);
     free(t->queue);
     free(t);
-}
-
-int tls_check_lists(const char *ciphers, const char *groups, char *why)
-{
-    int rc = -ENOMEM;
-
-    (void)snprintf(why, WHY_SIZE, "no memory for TLS");
-    if (wolfSSL_Init() != WOLFSSL_SUCCESS)
-        return rc;
-    WOLFSSL_CTX *context = wolfSSL_CTX_new(wolfSSLv23_server_method());
-    if (context != NULL)
-        rc = set_context(context, ciphers, groups, why);
-    wolfSSL_CTX_free(context);
-    return rc;
-}
-
-void tls_print_version(FILE *out)
-{
-    static const char *const features[] = {
-#ifdef WOLFSSL_TLS13
-        "TLS1.3",
-#endif
-#ifndef WOLFSSL_NO_TLS12
-        "TLS1.2",
-#endif
-#ifndef NO_OLD_TLS
-        "TLS1.1",
-#endif
-#ifdef WOLFSSL_ALLOW_TLSV10
-        "TLS1.0",
-#endif
-#ifdef HAVE_SNI
-        "SNI",
-#endif
-#ifdef HAVE_CURVE25519
-        "X25519",
-#endif
-#ifdef HAVE_ED25519
-        "Ed25519",
-#endif
-#if defined(WOLFSSL_AESNI) || defined(WOLFSSL_ARMASM)
-        "AES-hardware",
-#endif
-#ifdef HAVE_KEYING_MATERIAL
-        "exporter",
-#endif
-    };
-
-    (void)fprintf(out, "wolfSSL %s (built against %s):", wolfSSL_lib_version(),
-                  LIBWOLFSSL_VERSION_STRING);
-    for (size_t i = 0; i < sizeof features / sizeof features[0]; i++)
-        (void)fprintf(out, " %s", features[i]);
-    (void)fputc('\n', out);
 }

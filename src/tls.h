@@ -6,11 +6,11 @@
 #include "certs.h"
 #include "facts.h"
 #include "io.h"
+#include "suites.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 /* Asks whoever has the key for a signature of at most *sig_len bytes; 0 or a negative errno. */
 typedef int tls_signer(void *who, enum sign_as how, const uint8_t *data, size_t len, uint8_t *sig,
@@ -35,12 +35,12 @@ struct tls;
 int tls_start(void);
 
 /* Makes context and object for one connection on non-blocking descriptors, which stay the
- * caller's. Returns 0 and *t, which tls_free() frees; or a negative errno and in `why` (at least
- * 160 bytes) the reason in words. */
+ * caller's. Returns 0 and *t, which tls_free() frees; or a negative errno and in `why` (TLS_WHY_SIZE
+ * bytes) the reason in words. */
 int tls_new(struct tls **t, int in, int out, const struct tls_setup *setup, char *why);
 
 /* Does the handshake. Returns 0; -ETIMEDOUT, -ECANCELED (watch), -EPIPE (the client left), or
- * -EPROTO and in `why` (at least 160 bytes) the reason in words. */
+ * -EPROTO and in `why` (TLS_WHY_SIZE bytes) the reason in words. */
 int tls_handshake(struct tls *t, int watch, io_time deadline, char *why);
 
 /* Fills in what the handshake agreed on, all but the name; then gives back the memory that only
@@ -68,12 +68,5 @@ bool tls_may_read(const struct tls *t);
 void tls_close(struct tls *t);
 
 void tls_free(struct tls *t);
-
-/* Proves lists of suites and groups (either may be NULL) without a connection. Returns 0, or
- * -EINVAL and the reason in `why`. */
-int tls_check_lists(const char *ciphers, const char *groups, char *why);
-
-/* Prints the library's version and what of it postern can use, for --version. */
-void tls_print_version(FILE *out);
 
 #endif

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "service.h"
+
+#include "io.h"
+#include "log.h"
+#include "message.h"
+#include "policy.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#define NOTES_MAX 40      /* lines that one gate may write */
+#define NOTE_TEXT_MAX 512 /* bytes of each */
+
+extern char **environ;
+
+/* Starts the handler: with facts after the handshake, without them before. `ucspi`: with the network
+ * socket and these descriptors instead of pipes. */
+int service_start_handler(struct session *s, const struct facts *facts, const struct ucspi *ucspi)
+{
+    struct environment e;
+    struct handler_setup setup = {
+        .argv = s->o->handler,
+        .stdio = s->o->stdio,
+        .account = s->o->handler_user != NULL ? &s->account : NULL,
+        .take_errors = s->c->stderr_was_client,
+        .environment = &e,
+        .signals = &s->before,
+    };
+
+    environment_copy(&e, environ);
+    environment_describe(&e, &s->c->client, &s->c->server, facts);
+    if (ucspi != NULL) {
+        ucspi_describe(&e, HANDLER_EXTRA_FIRST);
+        setup.given = true;
+        setup.given_in = s->c->in;
+        setup.given_out = s->c->out;
+        setup.extra[0] = ucspi->control;
+        setup.extra[1] = ucspi->read;
+        setup.extra[2] = ucspi->write;
+    }
+    int rc = handler_start(&s->handler, &setup);
+    environment_free(&e);
+    s->handler_ran = rc == 0;
+    return rc;
+}
+
+static void refuse_message(struct session *s, const struct message_reader *r)
+{
+    log_error("the gate sent a %s message that is malformed or out of turn: connection ended",
+              message_name(r->type));
+    session_end_gate(s);
+}
+
+static void write_note(struct session *s, struct message_reader *r)
+{
+    char text[NOTE_TEXT_MAX], line[2 * NOTE_TEXT_MAX];
+    uint64_t gravity = message_get_number(r, 2);
+
+    message_get_text(r, text, sizeof text);
+    if (!message_complete(r) || s->notes++ >= NOTES_MAX) {
+        refuse_message(s, r);
+        return;
+    }
+    (void)log_sentence(line, sizeof line, text, strlen(text));
+    if (gravity == 2)
+        log_error("%s", line);
+    else if (gravity == 1)
+        log_note("%s", line);
+    else
+        log_detail("%s", line);
+}
+
+/* The secrets have done their work, and so has most of what this process may do. */
+static void lay_down(struct session *s)
+{
+    vault_wipe(&s->vault);
+    int rc = jail_monitor(s->o->jail);
+    if (rc < 0)
+        log_detail("the monitor's own jail is missing: %s", strerror(-rc));
+}
+
+/* Hands the gate the descriptors of the handler that has just been started, or none. */
+static void give_handler(struct session *s)
+{
+    uint8_t buf[16];
+    struct message_writer w;
+    const int fds[2] = {s->handler.in, s->handler.out};
+    size_t count = fds[0] < 0 ? 0 : fds[0] == fds[1] ? 1 : 2;
+
+    message_begin(&w, buf, sizeof buf, MESSAGE_HANDLER);
+    int rc = message_send(s->gate, &w, fds, count);
+    handler_close(&s->handler);
+    if (rc < 0) {
+        log_error("cannot hand the handler to the gate: %s", strerror(-rc));
+        session_end_gate(s);
+    }
+}
+
+/* The handshake is done: starts the handler and hands its descriptors to the gate. */
+static void take_facts(struct session *s, struct message_reader *r)
+{
+    facts_get(r, &s->facts);
+    if (!message_complete(r) || s->phase != PHASE_CHAIN) {
+        refuse_message(s, r);
+        return;
+    }
+    s->phase = PHASE_SESSION;
+    s->have_facts = true;
+    vault_wipe(&s->vault);
+    if (!s->o->ucspi_tls && service_start_handler(s, &s->facts, NULL) < 0)
+        session_ending(s, ENDING_NO_HANDLER);
+    lay_down(s);
+    if (!s->o->ucspi_tls)
+        give_handler(s);
+}
+
+/* The policies auth and optional: a handler answers before TLS. Once. */
+static void start_plaintext(struct session *s, struct message_reader *r)
+{
+    if (s->phase != PHASE_OPENING || s->o->starttls == NULL ||
+        !policy_has_handler(policy_for(s->o, &s->c->client, &s->c->server))) {
+        refuse_message(s, r);
+        return;
+    }
+    s->phase = PHASE_PLAINTEXT;
+    if (service_start_handler(s, NULL, NULL) < 0)
+        session_ending(s, ENDING_NO_HANDLER);
+    give_handler(s);
+}
+
+/* TLS comes: nothing of the plaintext phase may live on. */
+static void end_plaintext(struct session *s, struct message_reader *r)
+{
+    if (s->phase != PHASE_PLAINTEXT) {
+        refuse_message(s, r);
+        return;
+    }
+    s->phase = PHASE_TLS_NEXT;
+    if (s->handler.pid > 0)
+        (void)kill(s->handler.pid, SIGTERM);
+    s->old_pid = s->handler.pid;
+    s->old_kill_at = s->old_pid > 0 ? session_after_grace(s) : 0;
+    s->handler.pid = 0;
+    s->handler_ran = false;
+    s->diagnostic_len = 0;
+    io_close(&s->handler.errors);
+    if (session_send(s, MESSAGE_ENDED) < 0)
+        session_end_gate(s);
+}
+
+/* The client has left the lobby in plaintext: keys are needed no more. */
+static void leave_lobby(struct session *s, struct message_reader *r)
+{
+    if (s->phase != PHASE_PLAINTEXT) {
+        refuse_message(s, r);
+        return;
+    }
+    s->phase = PHASE_SESSION;
+    lay_down(s);
+}
+
+static void take_end(struct session *s, struct message_reader *r)
+{
+    enum ending ending = (enum ending)message_get_number(r, ENDING_COUNT - 1);
+    uint64_t in = message_get_number(r, UINT64_MAX);
+    uint64_t out = message_get_number(r, UINT64_MAX);
+    bool overstayed = message_get_number(r, 1) != 0;
+
+    if (!message_complete(r) || s->phase == PHASE_ENDED) {
+        refuse_message(s, r);
+        return;
+    }
+    s->phase = PHASE_ENDED;
+    session_ending(s, ending);
+    s->in = in;
+    s->out = out;
+    if (s->handler.pid > 0 && s->term_at == 0 && s->kill_at == 0)
+        s->term_at = overstayed ? io_now() : io_deadline(s->o->timeout_grace);
+}
+
+static void give_chain(struct session *s, struct message_reader *r)
+{
+    if ((s->phase != PHASE_OPENING && s->phase != PHASE_TLS_NEXT) || !s->have_tls) {
+        refuse_message(s, r);
+        return;
+    }
+    s->phase = PHASE_CHAIN;
+    if (vault_give_chain(&s->vault, r, s->gate) < 0)
+        session_end_gate(s);
+}
+
+/* Reads and obeys one message. Returns false when there is none. */
+bool service_take_message(struct session *s)
+{
+    uint8_t buf[4096];
+    struct message_reader r;
+    int rc = message_receive(s->gate, &r, buf, sizeof buf, false);
+
+    if (rc == -EAGAIN)
+        return false;
+    if (rc == -EPIPE) {
+        io_close(&s->gate);
+        return false;
+    }
+    if (rc < 0) {
+        log_error("the gate sent an unreadable message (%s): connection ended", strerror(-rc));
+        session_end_gate(s);
+        return false;
+    }
+    switch (r.type) {
+    case MESSAGE_CHAIN:
+        give_chain(s, &r);
+        break;
+    case MESSAGE_SIGN:
+        if (s->phase != PHASE_CHAIN)
+            refuse_message(s, &r);
+        else if (vault_give_signature(&s->vault, &r, s->gate) < 0)
+            session_end_gate(s);
+        break;
+    case MESSAGE_FACTS:
+        take_facts(s, &r);
+        break;
+    case MESSAGE_PLAINTEXT:
+        start_plaintext(s, &r);
+        break;
+    case MESSAGE_END_HANDLER:
+        end_plaintext(s, &r);
+        break;
+    case MESSAGE_LEFT:
+        leave_lobby(s, &r);
+        break;
+    case MESSAGE_NOTE:
+        write_note(s, &r);
+        break;
+    case MESSAGE_END:
+        take_end(s, &r);
+        break;
+    default:
+        refuse_message(s, &r);
+    }
+    return true;
+}
+
+int service_begin(struct session *s)
+{
+    uint8_t buf[16];
+    struct message_writer w;
+
+    message_begin(&w, buf, sizeof buf, MESSAGE_GO);
+    message_put_number(&w, s->have_tls);
+    return message_send(s->gate, &w, NULL, 0);
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* All that the monitor knows of its connection, and the line that sums it up. Layer 4. */
+#ifndef POSTERN_SESSION_H
+#define POSTERN_SESSION_H
+
+#include "activation.h"
+#include "facts.h"
+#include "handler.h"
+#include "io.h"
+#include "jail.h"
+#include "message.h"
+#include "options.h"
+#include "ucspi.h"
+#include "vault.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define SESSION_DIAGNOSTIC_MAX 512 /* bytes of a line of the handler's standard error */
+
+/* How far the gate has come; it may not go back. */
+enum phase {
+    PHASE_OPENING,   /* nothing yet */
+    PHASE_PLAINTEXT, /* a handler answers behind the lobby */
+    PHASE_TLS_NEXT,  /* ... and has been ended again */
+    PHASE_CHAIN,     /* it has been given the certificate chain */
+    PHASE_SESSION,   /* the relay runs */
+    PHASE_ENDED
+};
+
+struct session {
+    const struct options *o;
+    struct connection *c;
+    struct jail jail;
+    struct vault vault;
+    struct signals before; /* what the handler gets back */
+    int signals;           /* signalfd(2) */
+    int gate;              /* our end of the socketpair; -1 when the gate has closed it */
+    pid_t gate_pid;        /* 0 when reaped */
+    enum phase phase;
+    unsigned notes;
+    struct account account;
+    struct handler handler;
+    pid_t old_pid; /* the handler of the plaintext phase, told to end; 0: none */
+    io_time old_kill_at;
+    bool handler_ran;
+    int handler_result; /* its exit status */
+    char diagnostic[SESSION_DIAGNOSTIC_MAX];
+    size_t diagnostic_len;
+    struct facts facts;
+    bool have_facts;
+    bool have_tls;      /* certificates and keys are usable */
+    struct ucspi ucspi; /* the gate's side of the handler's descriptors */
+    io_time started;
+    uint64_t in, out;
+    enum ending ending;
+    bool ending_known;
+    bool stopping;   /* SIGTERM has come */
+    io_time term_at; /* when the handler gets SIGTERM; 0: not planned */
+    io_time kill_at; /* when whoever is left gets SIGKILL */
+};
+
+/* Notes how the connection ended; the first cause stays. */
+void session_ending(struct session *s, enum ending ending);
+
+/* When a handler's time is up that has been told to end now. */
+io_time session_after_grace(const struct session *s);
+
+/* Sends the gate a message of this type and nothing in it. Returns 0 or a negative errno. */
+int session_send(struct session *s, enum message_type type);
+
+/* The gate has broken a rule: nothing that it says is listened to any more. */
+void session_end_gate(struct session *s);
+
+/* Logs whole lines of the handler's standard error, or all there is when it has ended. */
+void session_take_diagnostics(struct session *s);
+
+/* Writes the summary line. */
+void session_summarise(const struct session *s);
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "suites.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#include <wolfssl/options.h>
+#include <wolfssl/ssl.h>
+
+#define GROUPS_MAX 16
+
+/* TLS 1.3 suites come first whatever the order is: otherwise wolfSSL 5.5 may refuse clients that
+ * offer both versions. AES goes before ChaCha20 only where it is done in hardware. */
+#define TLS13_AES "TLS13-AES128-GCM-SHA256:TLS13-AES256-GCM-SHA384"
+#define TLS13_CHACHA "TLS13-CHACHA20-POLY1305-SHA256"
+#define TLS12_AES                                                                                  \
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"     \
+    "ECDHE-RSA-AES256-GCM-SHA384"
+#define TLS12_CHACHA "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+
+#if defined(WOLFSSL_AESNI) || defined(WOLFSSL_ARMASM)
+static const char default_ciphers[] = TLS13_AES ":" TLS13_CHACHA ":" TLS12_AES ":" TLS12_CHACHA;
+#else
+static const char default_ciphers[] = TLS13_CHACHA ":" TLS13_AES ":" TLS12_CHACHA ":" TLS12_AES;
+#endif
+
+static const char default_groups[] = "X25519:P-256:P-384";
+
+static const struct {
+    const char *name;
+    int group;
+} group_names[] = {
+#ifdef HAVE_CURVE25519
+    {"X25519", WOLFSSL_ECC_X25519},
+#endif
+#ifdef HAVE_CURVE448
+    {"X448", WOLFSSL_ECC_X448},
+#endif
+    {"P-256", WOLFSSL_ECC_SECP256R1},
+    {"P-384", WOLFSSL_ECC_SECP384R1},
+    {"P-521", WOLFSSL_ECC_SECP521R1},
+    {"secp256r1", WOLFSSL_ECC_SECP256R1},
+    {"secp384r1", WOLFSSL_ECC_SECP384R1},
+    {"secp521r1", WOLFSSL_ECC_SECP521R1},
+    {"prime256v1", WOLFSSL_ECC_SECP256R1},
+};
+
+/* "X25519:P-256" → wolfSSL's numbers. Returns how many, or -EINVAL. */
+static int parse_groups(const char *list, int groups[GROUPS_MAX])
+{
+    int count = 0;
+
+    while (*list != '\0') {
+        size_t len = strcspn(list, ":,");
+        size_t i = 0;
+        while (i < sizeof group_names / sizeof group_names[0] &&
+               (strlen(group_names[i].name) != len ||
+                strncasecmp(group_names[i].name, list, len) != 0))
+            i++;
+        if (i == sizeof group_names / sizeof group_names[0] || count == GROUPS_MAX)
+            return -EINVAL;
+        groups[count++] = group_names[i].group;
+        list += len;
+        list += strspn(list, ":,");
+    }
+    return count > 0 ? count : -EINVAL;
+}
+
+static int set_groups(WOLFSSL_CTX *context, const char *list, char *why)
+{
+    int groups[GROUPS_MAX];
+    int count = parse_groups(list, groups);
+
+    if (count < 0 || wolfSSL_CTX_set_groups(context, groups, count) != WOLFSSL_SUCCESS) {
+        (void)snprintf(why, TLS_WHY_SIZE,
+                       "--groups: wants X25519, P-256, P-384 or P-521 with colons "
+                       "between");
+        return -EINVAL;
+    }
+    for (int i = 0; i < count; i++)
+        (void)wolfSSL_CTX_UseSupportedCurve(context, (word16)groups[i]);
+    return 0;
+}
+
+int suites_set(struct WOLFSSL_CTX *context, const char *ciphers, const char *groups, char *why)
+{
+    if (wolfSSL_CTX_set_cipher_list(context, ciphers != NULL ? ciphers : default_ciphers) !=
+        WOLFSSL_SUCCESS) {
+        (void)snprintf(why, TLS_WHY_SIZE, "--ciphers: the TLS library knows none of these suites");
+        return -EINVAL;
+    }
+    (void)wolfSSL_CTX_set_session_cache_mode(context, WOLFSSL_SESS_CACHE_OFF);
+    wolfSSL_CTX_set_verify(context, WOLFSSL_VERIFY_NONE, NULL);
+#ifdef HAVE_SESSION_TICKET
+    (void)wolfSSL_CTX_NoTicketTLSv12(context);
+#ifdef WOLFSSL_TLS13
+    (void)wolfSSL_CTX_no_ticket_TLSv13(context);
+#endif
+#endif
+    return set_groups(context, groups != NULL ? groups : default_groups, why);
+}
+
+int suites_minimum(unsigned version)
+{
+    static const int versions[] = {WOLFSSL_TLSV1, WOLFSSL_TLSV1_1, WOLFSSL_TLSV1_2,
+                                   WOLFSSL_TLSV1_3};
+
+    return versions[version - 0x0301];
+}
+
+int suites_check(const char *ciphers, const char *groups, char *why)
+{
+    int rc = -ENOMEM;
+
+    (void)snprintf(why, TLS_WHY_SIZE, "no memory for TLS");
+    if (wolfSSL_Init() != WOLFSSL_SUCCESS)
+        return rc;
+    WOLFSSL_CTX *context = wolfSSL_CTX_new(wolfSSLv23_server_method());
+    if (context != NULL)
+        rc = suites_set(context, ciphers, groups, why);
+    wolfSSL_CTX_free(context);
+    return rc;
+}
+
+void suites_print_version(FILE *out)
+{
+    static const char *const features[] = {
+#ifdef WOLFSSL_TLS13
+        "TLS1.3",
+#endif
+#ifndef WOLFSSL_NO_TLS12
+        "TLS1.2",
+#endif
+#ifndef NO_OLD_TLS
+        "TLS1.1",
+#endif
+#ifdef WOLFSSL_ALLOW_TLSV10
+        "TLS1.0",
+#endif
+#ifdef HAVE_SNI
+        "SNI",
+#endif
+#ifdef HAVE_CURVE25519
+        "X25519",
+#endif
+#ifdef HAVE_ED25519
+        "Ed25519",
+#endif
+#if defined(WOLFSSL_AESNI) || defined(WOLFSSL_ARMASM)
+        "AES-hardware",
+#endif
+#ifdef HAVE_KEYING_MATERIAL
+        "exporter",
+#endif
+    };
+
+    (void)fprintf(out, "wolfSSL %s (built against %s):", wolfSSL_lib_version(),
+                  LIBWOLFSSL_VERSION_STRING);
+    for (size_t i = 0; i < sizeof features / sizeof features[0]; i++)
+        (void)fprintf(out, " %s", features[i]);
+    (void)fputc('\n', out);
+}

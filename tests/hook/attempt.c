@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "attempt.h"
+
+#include "facts.h"
+#include "message.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char wanted[32];
+
+void attempt_remember(void)
+{
+    const char *name = getenv("ATTEMPT");
+
+    if (name != NULL)
+        (void)snprintf(wanted, sizeof wanted, "%s", name);
+}
+
+/* Each attempt returns what its system call did: -1 and errno is what we want to see. */
+
+static int open_file(int vault)
+{
+    (void)vault;
+    return open("/etc/passwd", O_RDONLY);
+}
+
+static int make_file(int vault)
+{
+    (void)vault;
+    return open("/created-by-the-gate", O_WRONLY | O_CREAT, 0600);
+}
+
+static int make_socket(int vault)
+{
+    (void)vault;
+    return socket(AF_INET, SOCK_STREAM, 0);
+}
+
+static int connect_out(int vault)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9)};
+
+    (void)vault;
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    return fd < 0 ? -1 : connect(fd, (struct sockaddr *)&to, sizeof to);
+}
+
+static int fork_child(int vault)
+{
+    (void)vault;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(0);
+    return child;
+}
+
+static int exec_shell(int vault)
+{
+    char *const argv[] = {(char *)"/bin/true", NULL};
+
+    (void)vault;
+    return execve(argv[0], argv, NULL);
+}
+
+static int trace_monitor(int vault)
+{
+    (void)vault;
+    return (int)ptrace(PTRACE_ATTACH, getppid(), NULL, NULL);
+}
+
+static int read_monitor(int vault)
+{
+    char byte;
+    struct iovec here = {&byte, 1}, there = {(void *)0x400000, 1};
+
+    (void)vault;
+    return (int)process_vm_readv(getppid(), &here, 1, &there, 1, 0);
+}
+
+static int signal_monitor(int vault)
+{
+    (void)vault;
+    return kill(getppid(), SIGKILL);
+}
+
+static int become_root(int vault)
+{
+    (void)vault;
+    return setuid(0);
+}
+
+static int mount_something(int vault)
+{
+    (void)vault;
+    return mount("none", "/", "tmpfs", 0, NULL);
+}
+
+static int run_code(int vault)
+{
+    (void)vault;
+    void *code =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return code == MAP_FAILED ? -1 : 0;
+}
+
+/* From here on: lies to the monitor. Returns 0 if it answered, -1 if it ended the connection. */
+
+static int send_and_hear(int vault, const struct message_writer *w)
+{
+    uint8_t buf[4096];
+    struct message_reader r;
+
+    if (message_send(vault, w, NULL, 0) < 0)
+        return -1;
+    int rc = message_receive(vault, &r, buf, sizeof buf, false);
+    errno = rc < 0 ? -rc : 0;
+    return rc < 0 ? -1 : 0;
+}
+
+static void ask_chain(struct message_writer *w, uint8_t *buf, size_t size)
+{
+    message_begin(w, buf, size, MESSAGE_CHAIN);
+    message_put_text(w, "");
+    for (int i = 0; i < 3; i++)
+        message_put_number(w, 1);
+}
+
+static int lie_garbage(int vault)
+{
+    uint8_t garbage[] = {0xff, 0xfe, 0, 1, 2, 3};
+    struct message_writer w = {.buf = garbage, .size = sizeof garbage, .len = sizeof garbage};
+
+    return send_and_hear(vault, &w);
+}
+
+static int lie_length(int vault)
+{
+    uint8_t buf[64];
+    struct message_writer w;
+
+    message_begin(&w, buf, sizeof buf, MESSAGE_CHAIN);
+    message_put_number(&w, UINT64_MAX);
+    return send_and_hear(vault, &w);
+}
+
+static int lie_huge(int vault)
+{
+    static uint8_t buf[60000];
+    struct message_writer w;
+
+    message_begin(&w, buf, sizeof buf, MESSAGE_NOTE);
+    w.len = sizeof buf;
+    return send_and_hear(vault, &w);
+}
+
+static int sign(int vault, size_t hash_len)
+{
+    uint8_t buf[256], hash[64] = {1};
+    struct message_writer w;
+
+    message_begin(&w, buf, sizeof buf, MESSAGE_SIGN);
+    message_put_number(&w, 1); /* ECDSA */
+    message_put_bytes(&w, hash, hash_len);
+    return send_and_hear(vault, &w);
+}
+
+/* One signature is what a handshake needs; the second one must not be given. */
+static int sign_twice(int vault)
+{
+    uint8_t buf[128];
+    struct message_writer w;
+
+    ask_chain(&w, buf, sizeof buf);
+    if (send_and_hear(vault, &w) < 0 || sign(vault, 32) < 0) {
+        errno = ENOENT; /* not even the first */
+        return 1;
+    }
+    return sign(vault, 32);
+}
+
+static int sign_unasked(int vault)
+{
+    return sign(vault, 32);
+}
+
+static int sign_anything(int vault)
+{
+    uint8_t buf[128];
+    struct message_writer w;
+
+    ask_chain(&w, buf, sizeof buf);
+    return send_and_hear(vault, &w) < 0 ? 1 : sign(vault, 33);
+}
+
+/* A handler without a handshake. */
+static int facts_unasked(int vault)
+{
+    uint8_t buf[1024];
+    struct message_writer w;
+    const struct facts facts = {.version = "TLSv1.3"};
+
+    message_begin(&w, buf, sizeof buf, MESSAGE_FACTS);
+    facts_put(&w, &facts);
+    return send_and_hear(vault, &w);
+}
+
+static int flood_notes(int vault)
+{
+    uint8_t buf[64];
+    struct message_writer w;
+
+    for (int i = 0; i < 1000; i++) {
+        message_begin(&w, buf, sizeof buf, MESSAGE_NOTE);
+        message_put_number(&w, 1);
+        message_put_text(&w, "flood");
+        if (message_send(vault, &w, NULL, 0) < 0)
+            return -1;
+    }
+    return send_and_hear(vault, &w);
+}
+
+static const struct {
+    const char *name;
+    int (*try)(int vault);
+} attempts[] = {
+    {"open", open_file},
+    {"create", make_file},
+    {"socket", make_socket},
+    {"connect", connect_out},
+    {"fork", fork_child},
+    {"exec", exec_shell},
+    {"ptrace", trace_monitor},
+    {"read-memory", read_monitor},
+    {"signal", signal_monitor},
+    {"setuid", become_root},
+    {"mount", mount_something},
+    {"mmap-exec", run_code},
+    {"lie-garbage", lie_garbage},
+    {"lie-length", lie_length},
+    {"lie-huge", lie_huge},
+    {"sign-twice", sign_twice},
+    {"sign-unasked", sign_unasked},
+    {"sign-anything", sign_anything},
+    {"facts-unasked", facts_unasked},
+    {"flood-notes", flood_notes},
+};
+
+int attempt_run(int vault, char *report, unsigned size)
+{
+    for (size_t i = 0; i < sizeof attempts / sizeof attempts[0]; i++) {
+        if (strcmp(attempts[i].name, wanted) != 0)
+            continue;
+        errno = 0;
+        int result = attempts[i].try(vault);
+        (void)snprintf(report, size, "attempt %s: %s (%s)", wanted,
+                       result == -1 ? "failed" : "SUCCEEDED", strerror(errno));
+        return 1;
+    }
+    return 0;
+}
