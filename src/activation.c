@@ -126,6 +126,16 @@ static int find_standard(int *in, int *out)
     return 0;
 }
 
+static int check_passed(int fd)
+{
+    struct stat s;
+
+    if (fstat(fd, &s) == 0 && S_ISSOCK(s.st_mode))
+        return 0;
+    log_error("descriptor %d, which LISTEN_FDS announces, is not a socket", fd);
+    return EX_USAGE;
+}
+
 /* Moves *fd above the standard descriptors and closes it on exec; the old one is left open. */
 static int move_up(int *fd)
 {
@@ -160,7 +170,8 @@ int activation_take(struct connection *c)
                   passed);
         return EX_USAGE;
     }
-    if (passed == 0 && (status = find_standard(&in, &out)) != 0)
+    status = passed == 0 ? find_standard(&in, &out) : check_passed(in);
+    if (status != 0)
         return status;
     if (is_listening(in)) {
         log_error("the socket is a listening one: postern serves one connection; use "

@@ -42,16 +42,19 @@ int certs_read_file(const char *file, bool secret, uint8_t *text, size_t size, s
         rc = -EPERM;
     }
     while (rc == 0) {
-        ssize_t n = io_read(fd, text + *len, size - *len);
+        uint8_t beyond;
+        bool full = *len == size;
+        ssize_t n = io_read(fd, full ? &beyond : text + *len, full ? 1 : size - *len);
         if (n < 0) {
             rc = (int)n;
             log_error("%s: cannot be read: %s", file, strerror(-rc));
         } else if (n == 0) {
             break;
-        } else if ((*len += (size_t)n) == size) {
-            log_error("%s: is larger than %zu bytes: not a certificate or key file", file,
-                      size - 1);
+        } else if (full) {
             rc = -EFBIG;
+            log_error("%s: is larger than %zu bytes: not a certificate or key file", file, size);
+        } else {
+            *len += (size_t)n;
         }
     }
     io_close(&fd);
@@ -71,28 +74,29 @@ static const uint8_t *find(const uint8_t *text, size_t len, const char *word)
     return memmem(text, len, word, strlen(word));
 }
 
-/* Finds the next block in *text and moves *text behind it. Returns false when there is none. */
-static bool next_block(struct block *b, const uint8_t **text, size_t *len)
+/* Finds the next block in *text and moves *text behind it. Returns 1, 0 when there is none, or
+ * -EINVAL when one begins that has no end. */
+static int next_block(struct block *b, const uint8_t **text, size_t *len)
 {
     static const char begin[] = "-----BEGIN ", dashes[] = "-----", end[] = "-----END ";
     const uint8_t *limit = *text + *len;
     const uint8_t *p = find(*text, *len, begin);
 
     if (p == NULL)
-        return false;
+        return 0;
     b->label = (const char *)p + strlen(begin);
     p = find((const uint8_t *)b->label, (size_t)(limit - (const uint8_t *)b->label), dashes);
     if (p == NULL)
-        return false;
+        return -EINVAL;
     b->label_len = (size_t)((const char *)p - b->label);
     b->body = p + strlen(dashes);
     p = find(b->body, (size_t)(limit - b->body), end);
     if (p == NULL)
-        return false;
+        return -EINVAL;
     b->body_len = (size_t)(p - b->body);
     *text = p + strlen(end);
     *len = (size_t)(limit - *text);
-    return true;
+    return 1;
 }
 
 static bool label_is(const struct block *b, const char *label)
@@ -257,15 +261,17 @@ static int take_certificate(struct chain *c, const char *file, const uint8_t *de
                   file, number);
         goto out;
     }
-    memcpy(expected, d.issuerHash, KEYID_SIZE);
-    rc = 0;
-    if (number == 1)
-        rc = take_leaf(c, file, &d, der);
-    if (rc == 0 && c->kind == KEY_RSA && number == 1 && c->bits < RSA_BITS_MIN) {
-        log_error("%s: an RSA key of %u bits is too weak: at least %u are needed", file, c->bits,
-                  RSA_BITS_MIN);
-        rc = -EINVAL;
+    unsigned rsa = d.keyOID == RSAk || d.keyOID == RSAPSSk ? rsa_bits(d.publicKey, d.pubKeySize)
+                                                           : RSA_BITS_MIN;
+    if (rsa < RSA_BITS_MIN) {
+        log_error(
+            "%s: certificate %u has an RSA key of %u bits, which is too weak: at least %u are "
+            "needed",
+            file, number, rsa, RSA_BITS_MIN);
+        goto out;
     }
+    memcpy(expected, d.issuerHash, KEYID_SIZE);
+    rc = number == 1 ? take_leaf(c, file, &d, der) : 0;
 out:
     wc_FreeDecodedCert(&d);
     return rc;
@@ -284,7 +290,13 @@ int certs_take_chain(struct chain *c, const char *file, const uint8_t *text, siz
         log_error("%s: out of memory", file);
         return -ENOMEM;
     }
-    while (rc == 0 && next_block(&b, &text, &len)) {
+    int found;
+    while (rc == 0 && (found = next_block(&b, &text, &len)) != 0) {
+        if (found < 0) {
+            log_error("%s: cut short: a -----BEGIN line without its -----END line", file);
+            rc = found;
+            break;
+        }
         if (!label_is(&b, "CERTIFICATE") && !label_is(&b, "X509 CERTIFICATE"))
             continue;
         size_t der_len = b.body_len;
@@ -311,7 +323,7 @@ int certs_take_key(const char *file, const uint8_t *text, size_t len, uint8_t *d
 {
     struct block b;
 
-    while (next_block(&b, &text, &len)) {
+    while (next_block(&b, &text, &len) > 0) {
         if (!label_ends(&b, "PRIVATE KEY"))
             continue;
         if (label_is(&b, "ENCRYPTED PRIVATE KEY") ||

@@ -111,7 +111,7 @@ static void check_tls(struct report *r, const struct options *o)
 {
     char why[TLS_WHY_SIZE];
 
-    if (suites_check(o->ciphers, o->groups, why) < 0)
+    if (suites_check(o->tls_min, o->ciphers, o->groups, why) < 0)
         line(r, "FAIL", "%s", why);
     else
         line(r, "ok  ", "TLS 1.%u and higher, suites %s, groups %s", o->tls_min - 0x0301,
@@ -147,6 +147,8 @@ static void check_handler(struct report *r, const struct options *o)
 
     if (o->handler_user != NULL && account_find(&account, o->handler_user) < 0)
         line(r, "FAIL", "--handler-user=%s: no such user or group", o->handler_user);
+    else if (o->handler_user != NULL && geteuid() != 0 && geteuid() != account.uid)
+        line(r, "FAIL", "--handler-user=%s: only root can change users", o->handler_user);
     if (o->handler[0] == NULL) {
         line(r, "warn", "no handler given: nothing to check about it");
         return;

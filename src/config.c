@@ -43,6 +43,10 @@ static int take_line(void *user, const char *section, const char *name, const ch
     char shown[80];
     const char *about = *section != '\0' ? section : name;
 
+    if (reader->too_long && reader->why[0] == '\0') {
+        (void)snprintf(reader->why, sizeof reader->why, "this line is too long");
+        return 0;
+    }
     if (*section == '\0' && reader->take(reader->who, name, value, why, sizeof why) == 0)
         return 1;
     if (reader->why[0] == '\0')
@@ -70,8 +74,6 @@ int config_read(const char *file, config_taker *take, void *who)
     }
     if (line == 0)
         return 0;
-    if (reader.too_long && reader.why[0] == '\0')
-        (void)snprintf(reader.why, sizeof reader.why, "this line is too long");
     log_error("%s:%d: %s", file, line,
               reader.why[0] != '\0' ? reader.why : "not an `option = value' line");
     return -1;

@@ -14,10 +14,11 @@ static const char *const reserved[] = {
 
 static bool is_reserved(const char *entry)
 {
-    static const char host[] = "TCPREMOTEHOST=";
+    static const char remote[] = "TCPREMOTEHOST=", local[] = "TCPLOCALHOST=";
 
-    /* The one that postern can't find out itself: it does no DNS. */
-    if (strncmp(entry, host, sizeof host - 1) == 0)
+    /* The two that postern can't find out itself: it does no DNS. */
+    if (strncmp(entry, remote, sizeof remote - 1) == 0 ||
+        strncmp(entry, local, sizeof local - 1) == 0)
         return false;
     for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++) {
         size_t len = strlen(reserved[i]);

@@ -17,7 +17,7 @@ struct environment {
 };
 
 /* Copies an environment, leaving out every name that could pass for one that postern sets: SSL_*,
- * TLS*, TCP* (but TCPREMOTEHOST), POSTERN_*, REMOTE_*, PROTO and the like. */
+ * TLS*, TCP* (but TCPREMOTEHOST and TCPLOCALHOST), POSTERN_*, REMOTE_*, PROTO and the like. */
 void environment_copy(struct environment *e, char *const *from);
 
 /* Adds NAME=value; environment_set() adds nothing for an empty value. */

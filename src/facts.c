@@ -51,7 +51,6 @@ static const struct {
     [ENDING_TLS_ERROR] = {"tls-error", EX_PROTOCOL},
     [ENDING_TIMEOUT_IDLE] = {"timeout-idle", EX_TEMPFAIL},
     [ENDING_TIMEOUT_SESSION] = {"timeout-session", EX_TEMPFAIL},
-    [ENDING_TIMEOUT_GRACE] = {"timeout-grace", EX_TEMPFAIL},
     [ENDING_SIGTERM] = {"sigterm", EX_TEMPFAIL},
     [ENDING_GATE_DIED] = {"gate-died", EX_SOFTWARE},
 };

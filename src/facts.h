@@ -41,9 +41,8 @@ enum ending {
     ENDING_TLS_ERROR,     /* a broken record inside the session */
     ENDING_TIMEOUT_IDLE,
     ENDING_TIMEOUT_SESSION,
-    ENDING_TIMEOUT_GRACE, /* the handler went on for too long after its client */
-    ENDING_SIGTERM,       /* postern was told to end */
-    ENDING_GATE_DIED      /* the gate crashed or broke a rule */
+    ENDING_SIGTERM,  /* postern was told to end */
+    ENDING_GATE_DIED /* the gate crashed or broke a rule */
 };
 
 #define ENDING_COUNT (ENDING_GATE_DIED + 1)

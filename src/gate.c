@@ -130,6 +130,7 @@ static enum ending run_relay(struct gate *g, const struct relay_client *ops, voi
 
     if (ops == &client_tls && g->dialect != NULL)
         r.greeting = g->dialect->greeting;
+    r.greeting_seconds = g->o->timeout_lobby;
     int rc = relay_run(&r);
     g->in += r.in;
     g->out += r.out;
@@ -291,9 +292,9 @@ static int lobby_order(void *gate)
     }
 }
 
-static void lobby_note(void *gate, const char *text)
+static void lobby_note(void *gate, bool wrong, const char *text)
 {
-    note(gate, GRAVITY_NOTE, text);
+    note(gate, wrong ? GRAVITY_ERROR : GRAVITY_NOTE, text);
 }
 
 /* STARTTLS: plaintext first. */
@@ -331,12 +332,17 @@ static enum ending serve_lobby(struct gate *g, bool tls)
 /* UCSPI-TLS: the handler has the plaintext to itself and says when TLS shall begin. */
 static enum ending serve_ucspi(struct gate *g)
 {
-    int rc = ucspi_wait(g->ucspi, g->vault);
+    int rc;
 
+    do {
+        rc = ucspi_wait(g->ucspi, g->vault);
+    } while (rc == -ECANCELED && (rc = lobby_order(g)) == 0);
+    if (rc == -EPIPE || rc == -ECHILD)
+        return ENDING_HANDLER_CLOSE;
+    if (rc == -EBADMSG)
+        note(g, GRAVITY_ERROR, "the handler wrote something else than y or Y to SSLCTLFD");
     if (rc < 0)
-        return rc == -EPIPE ? ENDING_HANDLER_CLOSE : ENDING_SIGTERM;
-    if (io_set_nonblocking(g->c->in, true) < 0 || io_set_nonblocking(g->c->out, true) < 0)
-        return ENDING_SYSTEM;
+        return rc == -EBADMSG ? ENDING_NO_HANDLER : ENDING_SIGTERM;
     enum ending ending = serve_tls(g);
     /* The handler still holds copies of the socket: the client shall see it closed all the same. */
     (void)shutdown(g->c->out, SHUT_RDWR);

@@ -106,30 +106,44 @@ static void note_version(struct hello *h, uint32_t version)
         h->version_max = (uint16_t)version;
 }
 
-/* RFC 6066 section 3: the first host_name; letters in lower case, nothing but host characters. */
+/* Letters in lower case; false if there is a byte that no host name has. */
+static bool copy_name(char *out, const uint8_t *name, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        uint8_t b = name[i];
+        if (b >= 'A' && b <= 'Z')
+            b = (uint8_t)(b + ('a' - 'A'));
+        if ((b < 'a' || b > 'z') && (b < '0' || b > '9') && b != '.' && b != '-' && b != '_')
+            return false;
+        out[i] = (char)b;
+    }
+    out[len] = '\0';
+    return true;
+}
+
+/* RFC 6066 section 3: the first host_name. One that can't be a host's, such as an IPv6 address,
+ * counts as none: it reaches neither log nor files. */
 static bool take_name(struct hello *h, struct cursor extension)
 {
     struct cursor list = take_vector(&extension, 2);
+    bool seen = false;
 
     while (!list.failed && list.left > 0) {
         uint32_t type = take_number(&list, 1);
         struct cursor name = take_vector(&list, 2);
         if (list.failed)
             return false;
-        if (type != 0 || h->name[0] != '\0')
+        if (type != 0 || seen)
             continue;
+        seen = true;
         if (name.left == 0 || name.left > HELLO_NAME_MAX)
             return false;
-        for (size_t i = 0; i < name.left; i++) {
-            uint8_t b = name.next[i];
-            if (b <= ' ' || b >= 0x7f)
-                return false;
-            h->name[i] = (char)(b >= 'A' && b <= 'Z' ? b + ('a' - 'A') : b);
-        }
-        h->name[name.left] = '\0';
+        if (!copy_name(h->name, name.next, name.left))
+            h->name[0] = '\0';
         /* A trailing dot names the same host (RFC 6066 forbids it; some clients send it). */
-        if (name.left > 1 && h->name[name.left - 1] == '.')
-            h->name[name.left - 1] = '\0';
+        size_t len = strlen(h->name);
+        if (len > 1 && h->name[len - 1] == '.')
+            h->name[len - 1] = '\0';
     }
     return !list.failed && !extension.failed;
 }

@@ -24,7 +24,7 @@ enum hello_verdict {
 };
 
 struct hello {
-    char name[HELLO_NAME_MAX + 1]; /* server name (SNI, RFC 6066) in lower case, "" without one */
+    char name[HELLO_NAME_MAX + 1]; /* server name (SNI), lower case, [a-z0-9._-] only; else "" */
     uint16_t version_min;          /* of the versions offered, as on the wire: 0x0303 = TLS 1.2 */
     uint16_t version_max;
     bool has_sigalgs;  /* the signature_algorithms extension was there */

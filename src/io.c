@@ -84,6 +84,32 @@ ssize_t io_write(int fd, const void *buf, size_t len)
     }
 }
 
+ssize_t io_receive(int fd, void *buf, size_t len)
+{
+    for (;;) {
+        ssize_t n = recv(fd, buf, len, MSG_DONTWAIT);
+        if (n >= 0)
+            return n;
+        if (errno == ENOTSOCK)
+            return io_read(fd, buf, len);
+        if (errno != EINTR)
+            return -errno;
+    }
+}
+
+ssize_t io_send(int fd, const void *buf, size_t len)
+{
+    for (;;) {
+        ssize_t n = send(fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n >= 0)
+            return n;
+        if (errno == ENOTSOCK)
+            return io_write(fd, buf, len);
+        if (errno != EINTR)
+            return -errno;
+    }
+}
+
 int io_write_all(int fd, const void *buf, size_t len, int watch, io_time deadline)
 {
     const uint8_t *p = buf;
@@ -111,7 +137,7 @@ void io_linger(int in, int out, io_time deadline)
     if (shutdown(out, SHUT_WR) != 0)
         return;
     while (io_remaining(deadline) != 0) {
-        ssize_t n = io_read(in, rubbish, sizeof rubbish);
+        ssize_t n = io_receive(in, rubbish, sizeof rubbish);
         if (n == 0 || (n < 0 && n != -EAGAIN))
             return;
         if (n == -EAGAIN && io_wait(in, POLLIN, -1, deadline) < 0)
@@ -156,8 +182,11 @@ int io_blank_standard(bool zero_and_one, bool two)
     if (null < 0)
         return -errno;
     for (int fd = 0; fd <= 2 && rc == 0; fd++)
-        if (fd < 2 ? zero_and_one : two)
+        if (fd != null && (fd < 2 ? zero_and_one : two))
             rc = dup2(null, fd) < 0 ? -errno : 0;
+    /* It may have taken the place of a closed one itself. */
+    if (null <= 2)
+        return rc == 0 ? io_set_cloexec(null, false) : rc;
     io_close(&null);
     return rc;
 }

@@ -32,6 +32,11 @@ int io_wait(int fd, short events, int watch, io_time deadline);
 ssize_t io_read(int fd, void *buf, size_t len);
 ssize_t io_write(int fd, const void *buf, size_t len);
 
+/* The same for a connection that others may hold too, and expect to be blocking: on a socket they
+ * never wait, whatever its flags are. */
+ssize_t io_receive(int fd, void *buf, size_t len);
+ssize_t io_send(int fd, const void *buf, size_t len);
+
 /* Writes all of buf, waiting as io_wait does. Returns 0 or a negative errno. */
 int io_write_all(int fd, const void *buf, size_t len, int watch, io_time deadline);
 

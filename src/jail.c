@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdint.h>
@@ -181,11 +182,22 @@ static int drop_root(struct jail *j, struct jail_report *report)
         return failed(report, "setgroups");
     if (become(uid, gid) == 0)
         return 0;
-    /* In a user namespace not every id exists. */
-    if (!j->own_id || errno != EINVAL || become(NOBODY, NOBODY) != 0)
+    /* In a user namespace not every id exists, perhaps none but this. */
+    if (!j->own_id || errno != EINVAL)
         return failed(report, "changing to an unprivileged user");
     lacks(report, "a uid of its own");
+    if (become(NOBODY, NOBODY) != 0 && errno != EINVAL)
+        return failed(report, "changing to user 65534");
     return 0;
+}
+
+/* What changing ids has not taken away, and what a service manager may have given. */
+static int drop_capabilities(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+    return syscall(SYS_capset, &header, none) != 0 ? -errno : 0;
 }
 
 static int set_limits(struct jail_report *report)
@@ -332,6 +344,8 @@ int jail_enter(struct jail *j, struct jail_report *report)
     if (rc < 0)
         return rc;
     io_close(&j->root);
+    if (drop_capabilities() < 0)
+        lacks(report, "dropping capabilities");
     /* Changing ids may have reset it, so this comes after. */
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
         return failed(report, "not dumpable");

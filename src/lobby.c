@@ -20,7 +20,12 @@ static enum step end(struct lobby *l, enum ending ending)
 
 static void note(const struct lobby *l, const char *text)
 {
-    l->host->note(l->host->gate, text);
+    l->host->note(l->host->gate, false, text);
+}
+
+static void complain(const struct lobby *l, const char *text)
+{
+    l->host->note(l->host->gate, true, text);
 }
 
 /* What the client sees is in this order, whole: a client that doesn't read gets no second answer. */
@@ -36,7 +41,7 @@ static int say(struct lobby *l, enum occasion occasion, const struct command *c)
     struct text out = {.buf = buf, .size = sizeof buf};
 
     l->dialect->say(&out, occasion, c, &l->setting);
-    return send_text(l, buf, out.len);
+    return out.full ? -EMSGSIZE : send_text(l, buf, out.len);
 }
 
 /* Says the last thing there is to say. */
@@ -136,10 +141,10 @@ static enum step no_line(struct lobby *l, int error)
         note(l, "client did nothing useful before --timeout-lobby was over");
         return say_end(l, SAY_TIMEOUT, NULL, ENDING_TIMEOUT_LOBBY);
     case -EMSGSIZE:
-        note(l, "client sent a line of more than 1000 bytes before TLS: connection closed");
+        complain(l, "client sent a line of more than 1000 bytes before TLS: connection closed");
         return say_end(l, SAY_TOO_LONG, NULL, ENDING_PROTOCOL);
     case -EBADMSG:
-        note(l, "client sent a NUL or a bare CR before TLS: connection closed");
+        complain(l, "client sent a NUL or a bare CR before TLS: connection closed");
         return say_end(l, SAY_TOO_LONG, NULL, ENDING_PROTOCOL);
     default:
         return end(l, ENDING_SYSTEM);
@@ -172,12 +177,12 @@ static enum step start_tls(struct lobby *l, const struct command *c)
     if (c->argument_len > 0)
         return say(l, SAY_MALFORMED, c) < 0 ? end(l, ENDING_LEFT) : STEP_ON;
     if (has_more(l)) {
-        note(l,
-             "plaintext behind STARTTLS: an injection attack (CVE-2011-0411): connection closed");
+        complain(
+            l, "plaintext behind STARTTLS: an injection attack (CVE-2011-0411): connection closed");
         return end(l, ENDING_PROTOCOL);
     }
     if (!l->setting.tls) {
-        note(l, "STARTTLS refused: certificate or key cannot be used, see above");
+        complain(l, "STARTTLS refused: certificate or key cannot be used, see above");
         return say(l, SAY_NO_TLS, c) < 0 ? end(l, ENDING_LEFT) : STEP_ON;
     }
     if (l->to_handler >= 0) {
@@ -239,15 +244,16 @@ static size_t without_line_end(const char *line, size_t len)
 /* Why the handler's answer is not whole. */
 static enum step no_answer(struct lobby *l, const struct reply *r, ssize_t error)
 {
-    if (r->preauth)
-        note(l, "handler greets with PREAUTH: it takes the client for logged in, so it can't be "
-                "used with --starttls; use immediate TLS, or a login program");
+    if (r != NULL && r->preauth)
+        complain(l,
+                 "handler greets with PREAUTH: it takes the client for logged in, so it can't be "
+                 "used with --starttls; use immediate TLS, or a login program");
     else if (error == -ETIMEDOUT)
-        note(l, "handler did not answer before --timeout-lobby was over");
+        complain(l, "handler did not answer before --timeout-lobby was over");
     else if (error == 0)
-        note(l, "handler ended before its answer was whole");
+        complain(l, "handler ended before its answer was whole");
     else
-        note(l, "handler gave an answer that has no place before TLS");
+        complain(l, "handler gave an answer that has no place before TLS");
     return say_end(l, SAY_UNAVAILABLE, NULL,
                    error == -ETIMEDOUT ? ENDING_TIMEOUT_LOBBY : ENDING_HANDLER_CLOSE);
 }
@@ -281,15 +287,60 @@ static enum step pass_line(struct lobby *l)
     return STEP_ON;
 }
 
-static enum step leave(struct lobby *l)
+/* Gives the first n bytes of what the handler has said to the client as they are. */
+static int pass_raw(struct lobby *l, size_t n)
+{
+    if (send_text(l, l->reply, n) < 0)
+        return -EPIPE;
+    l->reply_len -= n;
+    memmove(l->reply, l->reply + n, l->reply_len);
+    return 0;
+}
+
+/* The client's answer to a challenge: one line, or two where the first announces a literal. */
+static enum step pass_response(struct lobby *l)
+{
+    bool announced;
+
+    do {
+        int rc = read_line(l);
+        if (rc < 0)
+            return no_line(l, rc);
+        size_t len = without_line_end(l->line, l->line_len);
+        announced = len > 1 && l->line[0] == '{' && l->line[len - 1] == '}';
+        if (pass_line(l) != STEP_ON)
+            return STEP_END;
+    } while (announced && ++l->commands <= LOBBY_COMMANDS_MAX);
+    return STEP_ON;
+}
+
+/* A command that leaves the lobby if the handler says yes to it. Until then the lobby is not left:
+ * a refused login must not open the way for one that the policy forbids. */
+static enum step try_to_leave(struct lobby *l, const struct command *c)
 {
     enum step step = pass_line(l);
 
-    if (step != STEP_ON)
-        return step;
-    if (send_text(l, l->reply, l->reply_len) < 0)
-        return end(l, ENDING_LEFT);
-    return STEP_RELAY;
+    while (step == STEP_ON) {
+        ssize_t n = handler_line(l);
+        if (n <= 0)
+            return no_answer(l, NULL, n);
+        switch (l->dialect->answer(c, l->reply, without_line_end(l->reply, (size_t)n))) {
+        case ANSWER_YES:
+            return pass_raw(l, l->reply_len) < 0 ? end(l, ENDING_LEFT) : STEP_RELAY;
+        case ANSWER_MORE:
+            step = pass_raw(l, (size_t)n) < 0 ? end(l, ENDING_LEFT) : STEP_ON;
+            break;
+        case ANSWER_CHALLENGE:
+            if (++l->commands > LOBBY_COMMANDS_MAX || pass_raw(l, (size_t)n) < 0)
+                return say_end(l, SAY_TOO_MANY, NULL, ENDING_PROTOCOL);
+            step = pass_response(l);
+            break;
+        case ANSWER_STEP:
+        case ANSWER_NO:
+            return pass_answer(l, c);
+        }
+    }
+    return step;
 }
 
 static enum step pass_command(struct lobby *l, const struct command *c)
@@ -306,19 +357,18 @@ static enum step pass_command(struct lobby *l, const struct command *c)
 /* The policies auth and optional: a handler answers. */
 static enum step obey_with_handler(struct lobby *l, const struct command *c)
 {
-    bool passwords = l->setting.passwords;
+    bool allowed = l->setting.passwords;
 
     switch (c->kind) {
-    case COMMAND_PASSWORD:
-        return passwords ? leave(l) : refuse(l, SAY_NO_PASSWORD, c);
     case COMMAND_MECHANISM:
         if (c->mechanism_len == 0)
             return pass_command(l, c);
-        if (passwords || policy_is_challenge(c->mechanism, c->mechanism_len))
-            return leave(l);
-        return refuse(l, SAY_NO_PASSWORD, c);
+        allowed = allowed || policy_is_challenge(c->mechanism, c->mechanism_len);
+        return allowed ? try_to_leave(l, c) : refuse(l, SAY_NO_PASSWORD, c);
+    case COMMAND_PASSWORD:
+        return allowed ? try_to_leave(l, c) : refuse(l, SAY_NO_PASSWORD, c);
     case COMMAND_LEAVE:
-        return leave(l);
+        return try_to_leave(l, c);
     default:
         return pass_command(l, c);
     }
@@ -341,9 +391,12 @@ static enum step obey_alone(struct lobby *l, const struct command *c)
 
 static enum step obey(struct lobby *l)
 {
+    char line[LOBBY_LINE_MAX];
     struct command c;
 
-    l->dialect->parse(&c, l->line, without_line_end(l->line, l->line_len));
+    /* A SASL exchange brings other lines, while the command is still needed. */
+    memcpy(line, l->line, l->line_len);
+    l->dialect->parse(&c, line, without_line_end(line, l->line_len));
     switch (c.kind) {
     case COMMAND_STARTTLS:
         return start_tls(l, &c);
@@ -351,7 +404,7 @@ static enum step obey(struct lobby *l)
     case COMMAND_LITERAL:
         return say(l, SAY_MALFORMED, &c) < 0 ? end(l, ENDING_LEFT) : STEP_ON;
     case COMMAND_UNASKED:
-        note(l, "client sent data that nobody asked for before TLS: connection closed");
+        complain(l, "client sent data that nobody asked for before TLS: connection closed");
         return say_end(l, SAY_TOO_LONG, NULL, ENDING_PROTOCOL);
     default:
         return policy_has_handler(l->policy) ? obey_with_handler(l, &c) : obey_alone(l, &c);
@@ -382,7 +435,7 @@ enum lobby_outcome lobby_run(struct lobby *l)
         if (rc < 0) {
             step = no_line(l, rc);
         } else if (++l->commands > LOBBY_COMMANDS_MAX) {
-            note(l, "client sent more than 20 commands before TLS: connection closed");
+            complain(l, "client sent more than 20 commands before TLS: connection closed");
             step = say_end(l, SAY_TOO_MANY, NULL, ENDING_PROTOCOL);
         } else {
             step = obey(l);

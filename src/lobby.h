@@ -26,8 +26,8 @@ struct lobby_gate {
     /* Reads the order that `watch` announced. Returns 0: go on; -ECHILD: the handler has exited;
      * -ECANCELED: end. */
     int (*order)(void *gate);
-    /* Writes a line to the log. */
-    void (*note)(void *gate, const char *text);
+    /* Writes a line to the log; `wrong`: an attack or a fault, not just a refusal. */
+    void (*note)(void *gate, bool wrong, const char *text);
 };
 
 enum lobby_outcome {

@@ -14,8 +14,9 @@
 static struct {
     enum log_target target;
     enum log_level level;
+    bool suspended;
     char about[200];
-} the_log = {LOG_TO_STDERR, LOG_NORMAL, ""};
+} the_log = {LOG_TO_STDERR, LOG_NORMAL, false, ""};
 
 void log_open(enum log_target target, enum log_level level)
 {
@@ -33,6 +34,11 @@ void log_open(enum log_target target, enum log_level level)
 void log_about(const char *prefix)
 {
     (void)snprintf(the_log.about, sizeof the_log.about, "%s", prefix);
+}
+
+void log_suspend(bool suspended)
+{
+    the_log.suspended = suspended;
 }
 
 static void to_stderr(const char *message)
@@ -59,6 +65,8 @@ static void log_line(int priority, const char *format, va_list arguments)
     char message[2048];
     int saved = errno;
 
+    if (the_log.suspended)
+        return;
     (void)vsnprintf(message, sizeof message, format, arguments);
     if ((the_log.target & LOG_TO_REPORT) != 0)
         (void)printf("%s  %s\n", priority == LOG_ERR ? "FAIL" : "note", message);
@@ -100,15 +108,23 @@ void log_detail(const char *format, ...)
     va_end(arguments);
 }
 
+static bool is_plain(uint8_t byte, const char *escaped)
+{
+    return byte >= ' ' && byte < 0x7f && strchr(escaped, byte) == NULL;
+}
+
 static char *escape(char *dst, size_t size, const uint8_t *text, size_t len, const char *escaped)
 {
     static const char hex[] = "0123456789abcdef";
-    size_t n = 0;
+    size_t n = 0, needed = 1;
 
+    for (size_t i = 0; i < len && needed <= size; i++)
+        needed += is_plain(text[i], escaped) ? 1 : 4;
+    /* What is cut ends in three dots. */
+    size_t limit = needed <= size ? size - 1 : size - 4;
     for (size_t i = 0; i < len; i++) {
-        bool plain = text[i] >= ' ' && text[i] < 0x7f && strchr(escaped, text[i]) == NULL;
-        size_t room = i + 1 == len ? 1 : 4;
-        if (n + (plain ? 1U : 4U) + room > size) {
+        bool plain = is_plain(text[i], escaped);
+        if (n + (plain ? 1U : 4U) > limit) {
             memcpy(dst + n, "...", 3);
             n += 3;
             break;

@@ -3,6 +3,7 @@
 #ifndef POSTERN_LOG_H
 #define POSTERN_LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum log_target {
@@ -19,6 +20,9 @@ void log_open(enum log_target target, enum log_level level);
 
 /* What each line says first, after "postern[PID]: "; copied, cut at 200 bytes. "" for nothing. */
 void log_about(const char *prefix);
+
+/* Suspends the log, for a first try that a second one follows, and takes it up again. */
+void log_suspend(bool suspended);
 
 /* Each writes one line. errors always; notes unless LOG_QUIET; details only with LOG_VERBOSE.
  * A line that can't be written is lost: a connection must not die of its log. */

@@ -197,25 +197,25 @@ int message_receive(int fd, struct message_reader *r, uint8_t *buf, size_t size,
                        .msg_controllen = sizeof control.space};
     ssize_t n;
 
+    /* ECONNRESET only says that the other side left with something unread: what it had sent before
+     * is still to come. */
     do {
         n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
-    } while (n < 0 && errno == EINTR);
+    } while (n < 0 && (errno == EINTR || errno == ECONNRESET));
     if (n < 0)
-        return errno == ECONNRESET ? -EPIPE : -errno;
+        return -errno;
     int fds[2] = {-1, -1};
     take_descriptors(&m, fds, want_fds ? 2 : 0);
-    if (n == 0)
-        return -EPIPE;
     message_parse(r, buf, (size_t)n);
     r->fds[0] = fds[0];
     r->fds[1] = fds[1];
-    if ((m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+    if (n == 0 || (m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
         for (int i = 0; i < 2; i++) {
             if (r->fds[i] >= 0)
                 (void)close(r->fds[i]);
             r->fds[i] = -1;
         }
-        return -EMSGSIZE;
+        return n == 0 ? -EPIPE : -EMSGSIZE;
     }
     return 0;
 }

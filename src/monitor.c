@@ -20,6 +20,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#define LINGER_SECONDS 2 /* so that a client we can't serve sees an orderly end */
+
 static int take_signals(struct session *s)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
@@ -83,6 +85,11 @@ static int set_up(struct session *s, monitor_gate *gate)
         return rc;
     if (s->o->handler_user != NULL && account_find(&s->account, s->o->handler_user) < 0) {
         log_error("--handler-user=%s: no such user or group", s->o->handler_user);
+        return EX_CONFIG;
+    }
+    if (s->o->handler_user != NULL && geteuid() != 0 && geteuid() != s->account.uid) {
+        log_error("--handler-user=%s: only root can change users; leave it out",
+                  s->o->handler_user);
         return EX_CONFIG;
     }
     if (jail_prepare(&s->jail, s->o) < 0)
@@ -153,6 +160,9 @@ static void stop(struct session *s)
 {
     if (s->stopping)
         return;
+    /* Perhaps the gate is through already, and says so. */
+    while (s->gate >= 0 && service_take_message(s))
+        ;
     s->stopping = true;
     session_ending(s, ENDING_SIGTERM);
     s->kill_at = session_after_grace(s);
@@ -241,6 +251,9 @@ int monitor_run(struct connection *c, const struct options *o, monitor_gate *gat
     int status = set_up(&s, gate);
     if (status != 0) {
         vault_wipe(&s.vault);
+        session_ending(&s, status == EX_CONFIG ? ENDING_CONFIGURATION : ENDING_SYSTEM);
+        session_summarise(&s);
+        io_linger(c->in, c->out, io_deadline(LINGER_SECONDS));
         activation_close(c);
         return status;
     }
@@ -256,5 +269,6 @@ int monitor_run(struct connection *c, const struct options *o, monitor_gate *gat
     watch(&s);
     vault_wipe(&s.vault);
     session_summarise(&s);
-    return s.handler_ran ? s.handler_result : ending_status(s.ending);
+    return s.handler_ran && s.ending != ENDING_GATE_DIED ? s.handler_result
+                                                         : ending_status(s.ending);
 }

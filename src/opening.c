@@ -44,7 +44,7 @@ static void explain_plaintext(const struct opening *o, const struct options *opt
 
     if (options->starttls != NULL || options->ucspi_tls)
         tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-             "handshake failed: client speaks %s in plaintext where TLS has to begin", protocol);
+             "handshake failed: client speaks %s where TLS has to begin", protocol);
     else if (dialect != NULL)
         tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
              "handshake failed: client speaks %s in plaintext, but TLS starts at once here; for "
@@ -106,7 +106,7 @@ int opening_read(struct opening *o, int in, int watch, io_time deadline,
 
     o->len = 0;
     while (verdict == HELLO_MORE && error == 0) {
-        ssize_t n = io_read(in, o->bytes + o->len, sizeof o->bytes - o->len);
+        ssize_t n = io_receive(in, o->bytes + o->len, sizeof o->bytes - o->len);
         if (n > 0) {
             o->len += (size_t)n;
             verdict = hello_parse(&o->hello, o->bytes, o->len);
@@ -171,5 +171,5 @@ void opening_refuse(int out, const struct hello *h, const struct options *option
     uint8_t alert[] = {21, 3, 3, 0, 2, 2, h->version_max < options->tls_min ? 70 : 40};
 
     /* Nothing has been sent yet: there is room for seven bytes. */
-    (void)io_write(out, alert, sizeof alert);
+    (void)io_send(out, alert, sizeof alert);
 }

@@ -272,6 +272,19 @@ static int set_argument(struct options *o, const struct row *row, const char *va
     return -EINVAL;
 }
 
+/* What getopt_long() does not know: an option of one letter is named by itself. */
+static int refuse_argument(const char *word)
+{
+    const char letter[] = {'-', (char)optopt, '\0'};
+    char shown[80];
+
+    if (optopt > ' ' && optopt < 0x7f && strncmp(word, "--", 2) != 0)
+        word = letter;
+    log_error("%s: no such option, or its value is missing; see --help",
+              log_escape(shown, sizeof shown, word, strlen(word)));
+    return EX_USAGE;
+}
+
 /* One pass over argv. With `given` not NULL nothing is set but the marks of what was given and
  * the name of the configuration file; with NULL everything is set. */
 static int read_arguments(struct options *o, int argc, char **argv, bool *given)
@@ -297,20 +310,15 @@ static int read_arguments(struct options *o, int argc, char **argv, bool *given)
     optind = 0; /* glibc and musl: start anew */
     opterr = 0;
     while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
-        if (c == '?') {
-            char shown[80];
-            const char *word = argv[optind > 0 ? optind - 1 : 0];
-            (void)log_escape(shown, sizeof shown, word, strlen(word));
-            log_error("%s: no such option, or its value is missing; see --help", shown);
-            return EX_USAGE;
-        }
+        if (c == '?')
+            return refuse_argument(argv[optind > 0 ? optind - 1 : 0]);
         size_t i = (size_t)at;
         if (c != 0)
             for (i = 0; rows[i].letter != c; i++)
                 ;
         if (given != NULL) {
             given[i] = true;
-            if (rows[i].place == AT(config) && rows[i].kind == TEXT)
+            if (rows[i].place == AT(config) && rows[i].kind == TEXT && *optarg != '\0')
                 o->config = optarg;
             continue;
         }
@@ -393,6 +401,10 @@ static int check_together(const struct options *o, bool policy_given)
         log_error("--policy is about plaintext before STARTTLS: it goes with --starttls only");
         return EX_USAGE;
     }
+    if (o->trusted != NULL && o->starttls == NULL) {
+        log_error("--trusted is about plaintext before STARTTLS: it goes with --starttls only");
+        return EX_USAGE;
+    }
     if (o->ucspi_tls && o->starttls != NULL) {
         log_error("--ucspi-tls leaves the plaintext to the handler: leave --starttls out");
         return EX_USAGE;
@@ -449,7 +461,7 @@ void options_help(FILE *out)
     }
     (void)fputs("\nTo try it:\n"
                 "  tcpserver 127.0.0.1 9930 postern --cert=cert.pem --key=key.pem imapd\n"
-                "  socat TCP-LISTEN:9930,fork,reuseaddr EXEC:'postern -c both.pem imapd'\n",
+                "  socat TCP-LISTEN:9930,fork,reuseaddr EXEC:'postern -c both.pem imapd',nofork\n",
                 out);
 }
 

@@ -114,6 +114,12 @@ static int parse_network(struct network *n, const char *item, size_t len)
     if (bits < 0)
         return -EINVAL;
     n->bits = (unsigned)bits;
+    /* Clients that are mapped are taken for IPv4, so their networks are too. */
+    if (n->family == AF_INET6 && bits >= 96 && memcmp(n->bytes, v4_mapped, sizeof v4_mapped) == 0) {
+        n->family = AF_INET;
+        n->bits -= 96;
+        memmove(n->bytes, n->bytes + sizeof v4_mapped, 4);
+    }
     return 0;
 }
 

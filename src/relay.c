@@ -25,6 +25,7 @@ struct state {
     struct flow up;     /* client to handler */
     struct flow down;   /* handler to client */
     bool client_ended;  /* nothing more will be read from the client */
+    bool hung_up;       /* poll says so, but bytes may still be there to be read */
     bool client_gone;   /* ... nor can anything be written to it */
     bool handler_ended; /* nothing more will be read from the handler */
     bool handler_exited;
@@ -33,6 +34,7 @@ struct state {
     bool held;     /* a greeting that says no waits for the client's first command */
     bool ended;    /* r->ending is set */
     io_time session_end;
+    io_time greeting_end;
     io_time idle_since;
     io_time left_at;      /* when the client ended; 0: not yet */
     io_time delivered_at; /* when the client last took bytes */
@@ -164,6 +166,15 @@ static bool flush_client(struct state *s)
     return false;
 }
 
+static void refuse_greeting(struct state *s)
+{
+    s->greeting = false;
+    s->down.len = 0;
+    s->handler_ended = true;
+    s->r->refused = true;
+    end(s, ENDING_HANDLER_CLOSE);
+}
+
 static void judge_greeting(struct state *s)
 {
     size_t used = 0;
@@ -185,11 +196,7 @@ static void judge_greeting(struct state *s)
     case GREETING_REFUSE:
         break;
     }
-    s->greeting = false;
-    s->down.len = 0;
-    s->handler_ended = true;
-    s->r->refused = true;
-    end(s, ENDING_HANDLER_CLOSE);
+    refuse_greeting(s);
 }
 
 static bool read_handler(struct state *s)
@@ -237,8 +244,8 @@ static bool write_client(struct state *s)
     return true;
 }
 
-/* The next moment at which something is over, and what that is. */
-static io_time next_deadline(const struct state *s, enum ending *ending)
+/* The next moment at which something is over, and what that is: an ending, or the grace. */
+static io_time next_deadline(const struct state *s, enum ending *ending, bool *overstayed)
 {
     const struct relay *r = s->r;
     io_time idle = r->idle == 0 ? 0 : s->idle_since + (io_time)r->idle * 1000;
@@ -250,20 +257,27 @@ static io_time next_deadline(const struct state *s, enum ending *ending)
                            s->left_at + (io_time)r->grace * 1000 * GRACE_FACTOR);
     }
     io_time first = io_earlier(io_earlier(idle, s->session_end), grace);
-    *ending = first == grace  ? ENDING_TIMEOUT_GRACE
-              : first == idle ? ENDING_TIMEOUT_IDLE
-                              : ENDING_TIMEOUT_SESSION;
+    if (s->greeting)
+        first = io_earlier(first, s->greeting_end);
+    *ending = first == idle ? ENDING_TIMEOUT_IDLE : ENDING_TIMEOUT_SESSION;
+    *overstayed = first == grace;
     return first;
 }
 
 static bool overdue(struct state *s)
 {
     enum ending ending;
+    bool overstayed;
 
-    if (io_remaining(next_deadline(s, &ending)) != 0)
+    if (io_remaining(next_deadline(s, &ending, &overstayed)) != 0)
         return false;
+    if (s->greeting && io_remaining(s->greeting_end) == 0) {
+        refuse_greeting(s);
+        return true;
+    }
+    /* A handler can only overstay when the client's end has been noted already. */
     end(s, ending);
-    s->r->overstayed = ending == ENDING_TIMEOUT_GRACE;
+    s->r->overstayed = overstayed;
     return true;
 }
 
@@ -278,6 +292,7 @@ static void obey(struct state *s)
     case RELAY_DRAIN:
         end(s, ENDING_SIGTERM);
         s->draining = true;
+        s->held = s->greeting = false;
         if (s->left_at == 0)
             s->left_at = io_now();
         break;
@@ -296,20 +311,22 @@ static int wait(struct state *s, bool unsent)
     const struct relay *r = s->r;
     bool writing = unsent || (s->down.len > 0 && !s->held && !s->greeting);
     bool gone = s->client_gone;
+    bool listening = wants_client(s);
     struct pollfd p[COUNT] = {
         /* Without POLLIN only an error or the end of both directions is told. */
-        [CLIENT_IN] = {gone || s->client_ended ? -1 : r->client_in, wants_client(s) ? POLLIN : 0,
-                       0},
+        [CLIENT_IN] = {gone || s->client_ended || (s->hung_up && !listening) ? -1 : r->client_in,
+                       listening ? POLLIN : 0, 0},
         [CLIENT_OUT] = {!gone && writing ? r->client_out : -1, POLLOUT, 0},
         [TO_HANDLER] = {r->to_handler, s->up.len > 0 ? POLLOUT : 0, 0},
         [FROM_HANDLER] = {wants_handler(s) && !unsent ? r->from_handler : -1, POLLIN, 0},
         [CONTROL] = {r->control, POLLIN, 0},
     };
     enum ending ending;
+    bool overstayed;
     int n;
 
     do {
-        n = poll(p, COUNT, io_remaining(next_deadline(s, &ending)));
+        n = poll(p, COUNT, io_remaining(next_deadline(s, &ending, &overstayed)));
     } while (n < 0 && errno == EINTR);
     if (n < 0) {
         end(s, ENDING_SYSTEM);
@@ -317,8 +334,11 @@ static int wait(struct state *s, bool unsent)
     }
     if (p[CONTROL].revents != 0)
         obey(s);
-    if (p[CLIENT_IN].events == 0 && (p[CLIENT_IN].revents & (POLLERR | POLLHUP | POLLNVAL)) != 0)
+    /* A broken connection is told while we don't listen; an ended one may hold unread bytes still. */
+    if (!listening && (p[CLIENT_IN].revents & (POLLERR | POLLNVAL)) != 0)
         client_gone(s);
+    else if (!listening && (p[CLIENT_IN].revents & POLLHUP) != 0)
+        s->hung_up = true;
     if (p[TO_HANDLER].events == 0 && p[TO_HANDLER].revents != 0)
         close_to_handler(s);
     return 0;
@@ -367,6 +387,7 @@ int relay_run(struct relay *r)
 {
     struct state s = {.r = r,
                       .session_end = io_deadline(r->session),
+                      .greeting_end = io_deadline(r->greeting_seconds),
                       .idle_since = io_now(),
                       .greeting = r->greeting != NULL};
 

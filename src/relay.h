@@ -46,6 +46,7 @@ struct relay {
     /* Judges the handler's greeting, which is kept from the client until then; NULL: the client
      * gets all that the handler says. */
     enum greeting_verdict (*greeting)(const char *bytes, size_t len, size_t *used);
+    unsigned greeting_seconds; /* how long it may take, 0: for ever */
     /* The outcome. */
     uint64_t in;  /* bytes from the client to the handler */
     uint64_t out; /* bytes from the handler to the client */

@@ -25,6 +25,12 @@ static const char default_ciphers[] = TLS13_AES ":" TLS13_CHACHA ":" TLS12_AES "
 static const char default_ciphers[] = TLS13_CHACHA ":" TLS13_AES ":" TLS12_CHACHA ":" TLS12_AES;
 #endif
 
+/* Where TLS 1.0 or 1.1 is asked for, what it can do has to be there: CBC with SHA-1. */
+#define TLS10_CBC                                                                                  \
+    "ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA"
+static const char old_ciphers[] =
+    TLS13_CHACHA ":" TLS13_AES ":" TLS12_CHACHA ":" TLS12_AES ":" TLS10_CBC;
+
 static const char default_groups[] = "X25519:P-256:P-384";
 
 static const struct {
@@ -83,10 +89,26 @@ static int set_groups(WOLFSSL_CTX *context, const char *list, char *why)
     return 0;
 }
 
-int suites_set(struct WOLFSSL_CTX *context, const char *ciphers, const char *groups, char *why)
+static int minimum(unsigned version)
 {
-    if (wolfSSL_CTX_set_cipher_list(context, ciphers != NULL ? ciphers : default_ciphers) !=
-        WOLFSSL_SUCCESS) {
+    static const int versions[] = {WOLFSSL_TLSV1, WOLFSSL_TLSV1_1, WOLFSSL_TLSV1_2,
+                                   WOLFSSL_TLSV1_3};
+
+    return versions[version - 0x0301];
+}
+
+int suites_set(struct WOLFSSL_CTX *context, unsigned version, const char *ciphers,
+               const char *groups, char *why)
+{
+    if (ciphers == NULL)
+        ciphers = version < 0x0303 ? old_ciphers : default_ciphers;
+    if (wolfSSL_CTX_SetMinVersion(context, minimum(version)) != WOLFSSL_SUCCESS) {
+        (void)snprintf(why, TLS_WHY_SIZE,
+                       "--tls-min=1.%u: this TLS library does not have that version",
+                       version - 0x0301);
+        return -EINVAL;
+    }
+    if (wolfSSL_CTX_set_cipher_list(context, ciphers) != WOLFSSL_SUCCESS) {
         (void)snprintf(why, TLS_WHY_SIZE, "--ciphers: the TLS library knows none of these suites");
         return -EINVAL;
     }
@@ -101,15 +123,7 @@ int suites_set(struct WOLFSSL_CTX *context, const char *ciphers, const char *gro
     return set_groups(context, groups != NULL ? groups : default_groups, why);
 }
 
-int suites_minimum(unsigned version)
-{
-    static const int versions[] = {WOLFSSL_TLSV1, WOLFSSL_TLSV1_1, WOLFSSL_TLSV1_2,
-                                   WOLFSSL_TLSV1_3};
-
-    return versions[version - 0x0301];
-}
-
-int suites_check(const char *ciphers, const char *groups, char *why)
+int suites_check(unsigned version, const char *ciphers, const char *groups, char *why)
 {
     int rc = -ENOMEM;
 
@@ -118,7 +132,7 @@ int suites_check(const char *ciphers, const char *groups, char *why)
         return rc;
     WOLFSSL_CTX *context = wolfSSL_CTX_new(wolfSSLv23_server_method());
     if (context != NULL)
-        rc = suites_set(context, ciphers, groups, why);
+        rc = suites_set(context, version, ciphers, groups, why);
     wolfSSL_CTX_free(context);
     return rc;
 }

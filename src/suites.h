@@ -10,16 +10,14 @@
 
 struct WOLFSSL_CTX;
 
-/* Sets the lists (NULL: the defaults) and switches off what is not wanted: session cache, client
- * certificates, tickets. Returns 0, or -EINVAL and the reason in `why`. */
-int suites_set(struct WOLFSSL_CTX *context, const char *ciphers, const char *groups, char *why);
+/* Sets the lowest version (0x0303: TLS 1.2) and the lists (NULL: the defaults), and switches off
+ * what is not wanted: session cache, client certificates, tickets. Returns 0, or -EINVAL and the
+ * reason in `why`. */
+int suites_set(struct WOLFSSL_CTX *context, unsigned version, const char *ciphers,
+               const char *groups, char *why);
 
-/* The library's number for a lowest version such as 0x0303. */
-int suites_minimum(unsigned version);
-
-/* Proves lists of suites and groups (either may be NULL) without a connection. Returns 0, or
- * -EINVAL and the reason in `why`. */
-int suites_check(const char *ciphers, const char *groups, char *why);
+/* Proves the same without a connection. */
+int suites_check(unsigned version, const char *ciphers, const char *groups, char *why);
 
 /* Prints the library's version and what of it postern can use, for --version. */
 void suites_print_version(FILE *out);

@@ -94,12 +94,14 @@ static int load_once(struct vault *v, const struct options *o)
 
 int vault_load(struct vault *v, const struct options *o)
 {
+    log_suspend(true);
     int rc = load_once(v, o);
-
-    if (rc != -EINVAL)
-        return rc;
+    log_suspend(false);
+    if (rc == 0)
+        return 0;
     /* Perhaps half written: a renewal takes some milliseconds. */
-    (void)poll(NULL, 0, REREAD_MS);
+    if (rc == -EINVAL)
+        (void)poll(NULL, 0, REREAD_MS);
     return load_once(v, o);
 }
 
@@ -335,8 +337,10 @@ int vault_ask_signature(int vault, enum sign_as how, const uint8_t *data, size_t
     if (rc < 0)
         return rc;
     const uint8_t *bytes = message_get_bytes(&r, *sig_len, &got);
-    if (!message_complete(&r) || got == 0)
+    if (!message_complete(&r))
         return -EBADMSG;
+    if (got == 0)
+        return -EACCES;
     memcpy(sig, bytes, got);
     *sig_len = got;
     return 0;

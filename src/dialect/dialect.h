@@ -89,6 +89,15 @@ enum reply_state {
     REPLY_BROKEN /* not an answer in this protocol, or one that has no place in a lobby */
 };
 
+/* What a line of a handler's answer means to a command that may leave the lobby. */
+enum answer {
+    ANSWER_YES,       /* done, or begun: the lobby is left */
+    ANSWER_STEP,      /* accepted, but only half of a login: the lobby goes on */
+    ANSWER_NO,        /* refused: the lobby goes on */
+    ANSWER_CHALLENGE, /* the client's turn in a SASL exchange */
+    ANSWER_MORE       /* another line comes first */
+};
+
 /* What a fresh handler's greeting inside TLS is to the client, who has had one. */
 enum greeting_verdict {
     GREETING_MORE,    /* not all there yet */
@@ -113,6 +122,9 @@ struct dialect {
      * a NUL either; what is written to `out` has CR LF. `out` gathers the whole answer: at
      * REPLY_LAST it is complete. */
     enum reply_state (*reply)(struct reply *r, const char *line, size_t len, struct text *out);
+
+    /* Judges a line of the answer to a command of kind PASSWORD, MECHANISM or LEAVE. */
+    enum answer (*answer)(const struct command *c, const char *line, size_t len);
 
     /* Judges the greeting that bytes begin with; *used is its length with the line end, set unless
      * it is GREETING_MORE. NULL: this protocol wants the greeting again (ManageSieve). */

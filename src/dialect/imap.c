@@ -25,6 +25,8 @@ static const struct {
     {"NAMESPACE", COMMAND_OTHER},
 };
 
+#define TAG_MAX 128 /* it comes back in each of our answers */
+
 /* RFC 9051 section 9: tag = 1*<any ASTRING-CHAR except "+">. */
 static size_t tag_length(const char *line, size_t len)
 {
@@ -62,7 +64,7 @@ static void parse(struct command *c, const char *line, size_t len)
     enum command_kind announced = literal(line, len);
     if (announced == COMMAND_UNASKED)
         c->kind = announced;
-    if (tag == 0 || tag >= len || line[tag] != ' ')
+    if (tag == 0 || tag > TAG_MAX || tag >= len || line[tag] != ' ')
         return;
     c->tag = line;
     c->tag_len = tag;
@@ -85,6 +87,8 @@ static void parse(struct command *c, const char *line, size_t len)
     if (c->kind == COMMAND_MECHANISM) {
         c->mechanism = rest;
         c->mechanism_len = dialect_word(&rest, &left);
+        if (c->mechanism_len == 0)
+            c->kind = COMMAND_MALFORMED;
     }
     if (announced != COMMAND_OTHER)
         c->kind = announced;
@@ -172,7 +176,8 @@ static void edit_capabilities(struct text *out, const char *list, size_t len,
     while (len > 0) {
         const char *word = list;
         size_t n = dialect_word(&list, &len);
-        if (n == 0 || dialect_is(word, n, "STARTTLS"))
+        /* Literals are not for the lobby (RFC 7888). */
+        if (n == 0 || dialect_is(word, n, "STARTTLS") || dialect_begins(word, n, "LITERAL"))
             continue;
         if (!s->passwords && dialect_is(word, n, "LOGINDISABLED"))
             continue;
@@ -203,6 +208,8 @@ static bool find_capabilities(const char *line, size_t len, size_t *start, size_
     if (bracket == NULL)
         return false;
     size_t at = (size_t)(bracket - line);
+    if (at < 4 || !dialect_begins(bracket - 4, 4, " OK "))
+        return false;
     if (!dialect_begins(bracket, len - at, code))
         return false;
     const char *close = memchr(bracket, ']', len - at);
@@ -240,6 +247,19 @@ static enum reply_state reply(struct reply *r, const char *line, size_t len, str
     return tagged || greeting ? REPLY_LAST : REPLY_MORE;
 }
 
+/* RFC 9051 sections 2.2.1 and 7. */
+static enum answer answer(const struct command *c, const char *line, size_t len)
+{
+    if (dialect_begins(line, len, "* "))
+        return ANSWER_MORE;
+    if (len > 0 && line[0] == '+')
+        return ANSWER_CHALLENGE;
+    bool tagged = len > c->tag_len + 1 && memcmp(line, c->tag, c->tag_len) == 0;
+    if (tagged && dialect_begins(line + c->tag_len, len - c->tag_len, " OK"))
+        return ANSWER_YES;
+    return ANSWER_NO;
+}
+
 static enum greeting_verdict greeting(const char *bytes, size_t len, size_t *used)
 {
     const char *end = memchr(bytes, '\n', len);
@@ -252,4 +272,4 @@ static enum greeting_verdict greeting(const char *bytes, size_t len, size_t *use
     return dialect_begins(bytes, *used, "* OK") ? GREETING_SWALLOW : GREETING_ANSWER;
 }
 
-const struct dialect dialect_imap = {"imap", "IMAP", parse, say, reply, greeting};
+const struct dialect dialect_imap = {"imap", "IMAP", parse, say, reply, answer, greeting};

@@ -236,6 +236,17 @@ static enum reply_state reply(struct reply *r, const char *line, size_t len, str
     return REPLY_MORE;
 }
 
+/* RFC 4643 sections 2.3 and 2.4: 381 wants the password, 383 is a challenge. */
+static enum answer answer(const struct command *c, const char *line, size_t len)
+{
+    (void)c;
+    if (dialect_begins(line, len, "381"))
+        return ANSWER_STEP;
+    if (dialect_begins(line, len, "383"))
+        return ANSWER_CHALLENGE;
+    return len > 0 && line[0] >= '1' && line[0] <= '3' ? ANSWER_YES : ANSWER_NO;
+}
+
 static enum greeting_verdict greeting(const char *bytes, size_t len, size_t *used)
 {
     const char *end = memchr(bytes, '\n', len);
@@ -246,4 +257,4 @@ static enum greeting_verdict greeting(const char *bytes, size_t len, size_t *use
     return dialect_begins(bytes, *used, "20") ? GREETING_SWALLOW : GREETING_ANSWER;
 }
 
-const struct dialect dialect_nntp = {"nntp", "NNTP", parse, say, reply, greeting};
+const struct dialect dialect_nntp = {"nntp", "NNTP", parse, say, reply, answer, greeting};

@@ -214,6 +214,14 @@ static enum reply_state reply(struct reply *r, const char *line, size_t len, str
     return REPLY_MORE;
 }
 
+/* RFC 1939 section 7: +OK to USER is half of a login. RFC 5034: a lone + is a challenge. */
+static enum answer answer(const struct command *c, const char *line, size_t len)
+{
+    if (dialect_begins(line, len, "+OK"))
+        return c->verb != NULL && strcmp(c->verb, "USER") == 0 ? ANSWER_STEP : ANSWER_YES;
+    return len > 0 && line[0] == '+' ? ANSWER_CHALLENGE : ANSWER_NO;
+}
+
 static enum greeting_verdict greeting(const char *bytes, size_t len, size_t *used)
 {
     const char *end = memchr(bytes, '\n', len);
@@ -224,4 +232,4 @@ static enum greeting_verdict greeting(const char *bytes, size_t len, size_t *use
     return dialect_begins(bytes, *used, "+OK") ? GREETING_SWALLOW : GREETING_ANSWER;
 }
 
-const struct dialect dialect_pop3 = {"pop3", "POP3", parse, say, reply, greeting};
+const struct dialect dialect_pop3 = {"pop3", "POP3", parse, say, reply, answer, greeting};

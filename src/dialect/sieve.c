@@ -226,4 +226,20 @@ static enum reply_state reply(struct reply *r, const char *line, size_t len, str
     return last ? REPLY_LAST : REPLY_MORE;
 }
 
-const struct dialect dialect_sieve = {"sieve", "ManageSieve", parse, say, reply, NULL};
+/* RFC 5804 section 2.1: challenges are strings. */
+static enum answer answer(const struct command *c, const char *line, size_t len)
+{
+    const char *rest = line;
+    size_t left = len;
+    size_t n = dialect_word(&rest, &left);
+
+    (void)c;
+    if (dialect_is(line, n, "OK"))
+        return ANSWER_YES;
+    if (dialect_is(line, n, "NO") || dialect_is(line, n, "BYE") || n == 0)
+        return ANSWER_NO;
+    /* A literal's length comes on a line of its own. */
+    return line[0] == '{' ? ANSWER_MORE : ANSWER_CHALLENGE;
+}
+
+const struct dialect dialect_sieve = {"sieve", "ManageSieve", parse, say, reply, answer, NULL};

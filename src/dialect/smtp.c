@@ -148,18 +148,21 @@ static void add_auth(struct text *out, const char *line, size_t len, const struc
         text_add(out, "\r\n", 2);
 }
 
-/* One line of the answer to EHLO; the first one names the host. */
+/* One line of the answer to EHLO; the first one names the host. A code without text says nothing. */
 static void add_extension(const struct reply *r, const char *line, size_t len, struct text *out)
 {
+    if (len <= 4 && r->lines > 1)
+        return;
     if (r->lines > 1 && keyword_is(line, len, "STARTTLS"))
         return;
     if (r->lines > 1 && !r->setting->passwords && len > 8 &&
-        dialect_begins(line + 4, len - 4, "AUTH") && (line[8] == ' ' || line[8] == '=')) {
+        dialect_begins(line + 4, len - 4, "AUTH") &&
+        (line[8] == ' ' || line[8] == '=' || line[8] == '\t')) {
         add_auth(out, line, len, r->setting);
         return;
     }
     text_add(out, line, len);
-    text_add(out, "\r\n", 2);
+    text_add(out, len == 3 ? " \r\n" : "\r\n", len == 3 ? 3 : 2);
 }
 
 /* Lines have come and gone: all but the last one say that more follow. */
@@ -188,7 +191,7 @@ static enum reply_state reply(struct reply *r, const char *line, size_t len, str
     if (!three || (!last && line[3] != '-'))
         return REPLY_BROKEN;
     r->lines++;
-    if (r->command->kind != COMMAND_CAPABILITY || line[0] != '2' || len == 3) {
+    if (r->command->kind != COMMAND_CAPABILITY || line[0] != '2') {
         text_add(out, line, len);
         text_add(out, "\r\n", 2);
         return last ? REPLY_LAST : REPLY_MORE;
@@ -200,6 +203,15 @@ static enum reply_state reply(struct reply *r, const char *line, size_t len, str
         text_format(out, "250-STARTTLS\r\n");
     mark_last(out);
     return REPLY_LAST;
+}
+
+/* RFC 4954 section 4: 334 is a challenge. */
+static enum answer answer(const struct command *c, const char *line, size_t len)
+{
+    (void)c;
+    if (dialect_begins(line, len, "334"))
+        return ANSWER_CHALLENGE;
+    return len > 0 && (line[0] == '2' || line[0] == '3') ? ANSWER_YES : ANSWER_NO;
 }
 
 static enum greeting_verdict greeting(const char *bytes, size_t len, size_t *used)
@@ -219,5 +231,5 @@ static enum greeting_verdict greeting(const char *bytes, size_t len, size_t *use
     }
 }
 
-const struct dialect dialect_smtp = {"smtp", "SMTP", parse_smtp, say_smtp, reply, greeting};
-const struct dialect dialect_lmtp = {"lmtp", "LMTP", parse_lmtp, say_lmtp, reply, greeting};
+const struct dialect dialect_smtp = {"smtp", "SMTP", parse_smtp, say_smtp, reply, answer, greeting};
+const struct dialect dialect_lmtp = {"lmtp", "LMTP", parse_lmtp, say_lmtp, reply, answer, greeting};
