@@ -278,7 +278,7 @@ static int refuse_argument(const char *word)
     const char letter[] = {'-', (char)optopt, '\0'};
     char shown[80];
 
-    if (optopt > ' ' && optopt < 0x7f && strncmp(word, "--", 2) != 0)
+    if (optopt > ' ' && optopt < 0x7f)
         word = letter;
     log_error("%s: no such option, or its value is missing; see --help",
               log_escape(shown, sizeof shown, word, strlen(word)));
@@ -300,7 +300,7 @@ static int read_arguments(struct options *o, int argc, char **argv, bool *given)
         longs[i].name = rows[i].name;
         longs[i].has_arg = rows[i].argument != NULL ? required_argument : no_argument;
         longs[i].flag = &at;
-        longs[i].val = (int)i;
+        longs[i].val = -1 - (int)i; /* so that it is no letter */
         if (rows[i].letter != 0) {
             shorts[n++] = rows[i].letter;
             if (rows[i].argument != NULL)
@@ -312,7 +312,7 @@ static int read_arguments(struct options *o, int argc, char **argv, bool *given)
     while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
         if (c == '?')
             return refuse_argument(argv[optind > 0 ? optind - 1 : 0]);
-        size_t i = (size_t)at;
+        size_t i = (size_t)(-1 - at);
         if (c != 0)
             for (i = 0; rows[i].letter != c; i++)
                 ;

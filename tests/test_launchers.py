@@ -10,7 +10,7 @@ HANDLER = ['/bin/sh', '-c', 'env; echo; while read -r line; do echo "got $line";
 ALL = [(launcher, family) for launcher in launch.REAL for family in launcher.families]
 INTERNET = [(launcher, family) for launcher, family in ALL
             if family != 'unix' and not issubclass(launcher, launch.SocatPair)]
-KNOWN = ('PROTO', 'TCP', 'REMOTE_', 'SSL_', 'LISTEN_', 'POSTERN_')
+KNOWN = ('PROTO', 'TCP', 'REMOTE_', 'SSL_', 'TLS', 'LISTEN_', 'POSTERN_')
 
 
 def table(rows):
@@ -39,6 +39,8 @@ def shown(host, port):
 
 @table(ALL)
 def test_launcher_starts_a_session_that_is_summed_up_in_the_log(serve, pki, launcher, family):
+    # socat in the middle sends SIGTERM as soon as both directions have ended, which may be before postern has ended.
+    endings = ['client-close', 'sigterm'] if issubclass(launcher, launch.SocatPair) else ['client-close']
     server = serve(HANDLER, launcher=launcher, family=family)
     for number, version in enumerate(['1.2', '1.3'], 1):
         session = Session(server, pki, version)
@@ -46,7 +48,8 @@ def test_launcher_starts_a_session_that_is_summed_up_in_the_log(serve, pki, laun
         assert not [name for name in session.environment if name.startswith('LISTEN_')]
         summary = server.summary(number)
         assert (summary['start'], summary['tls'], summary['sni']) == ('immediate', f'TLSv{version}', 'localhost')
-        assert (summary['handler'], summary['end']) == ('0', 'client-close')
+        assert summary['handler'] == '0'
+        assert summary['end'] in endings
         assert int(summary['in']) == len('hello\n')
 
 
@@ -100,8 +103,8 @@ def test_nothing_but_tls_is_sent_when_stderr_is_the_socket(serve, pki):
 
 FORGED = {name: 'forged' for name in [
     'PROTO', 'TCPREMOTEIP', 'TCPREMOTEINFO', 'TCPLOCALPORT', 'TCPSOMETHING', 'REMOTE_ADDR', 'SSL_PROTOCOL',
-    'SSL_CLIENT_S_DN', 'SSL_CLIENT_VERIFY', 'SSL_SOMETHING', 'TLSSOMETHING', 'POSTERN_TLS_EXPORTER', 'POSTERN_SOMETHING',
-    'LISTEN_FDNAMES']}
+    'SSL_CLIENT_S_DN', 'SSL_CLIENT_VERIFY', 'SSL_SOMETHING', 'TLSSOMETHING', 'POSTERN_TLS_EXPORTER',
+    'POSTERN_SOMETHING', 'LISTEN_FDNAMES']}
 
 
 @pytest.mark.parametrize('family', ['inet', 'unix'])

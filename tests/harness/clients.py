@@ -72,23 +72,25 @@ def program(command):
 
 def s_client(server, ca, version, *words):
     """openssl s_client; which interprets no letter of what we say, and ends when we do."""
-    return program(['openssl', 's_client', '-quiet', '-nocommands', '-no_ign_eof', '-verify_return_error', '-verify_quiet', '-CAfile', str(ca),
-                    '-verify_hostname', NAME, '-servername', NAME, f'-tls{version.replace(".", "_")}',
+    return program(['openssl', 's_client', '-quiet', '-nocommands', '-no_ign_eof', '-verify_return_error',
+                    '-verify_quiet', '-CAfile', str(ca), '-verify_hostname', NAME,
+                    '-servername', NAME, f'-tls{version.replace(".", "_")}',
                     '-connect', f'{server.url_host}:{server.port}', *words])
 
 
 def gnutls_cli(server, ca, version, *words):
-    """gnutls-cli; its remarks come before the first line that the server says, on the same stream."""
+    """gnutls-cli; its remarks go to stderr."""
     return program(['gnutls-cli', '--x509cafile', str(ca), f'--sni-hostname={NAME}', f'--verify-hostname={NAME}',
-                    '--priority', f'NORMAL:-VERS-ALL:+VERS-TLS{version}', '--logfile=/dev/stderr', '-p', str(server.port),
-                    *words, server.host])
+                    '--priority', f'NORMAL:-VERS-ALL:+VERS-TLS{version}', '--logfile=/dev/stderr',
+                    '-p', str(server.port), *words, server.host])
 
 
 def swaks(server, ca, version, message, *words):
     """Send a message, given as a file; what swaks saw of the dialogue."""
     run = subprocess.run(
         ['swaks', '--server', server.host, '--port', str(server.port), '--tls-on-connect',
-         '--tls-protocol', f'tlsv{version.replace(".", "_")}', '--tls-verify', '--tls-ca-path', str(ca), '--tls-sni', NAME,
+         '--tls-protocol', f'tlsv{version.replace(".", "_")}', '--tls-verify', '--tls-ca-path', str(ca),
+         '--tls-sni', NAME,
          '--timeout', f'{TIMEOUT}s', '--helo', 'client.example.org', '--suppress-data',
          '--from', 'ann@example.org', '--to', 'bob@example.org', '--data', f'@{message}', *words],
         capture_output=True, timeout=TIMEOUT + 5, check=False, text=True)

@@ -157,7 +157,8 @@ class Direct(Server):
             process.wait(timeout)
         except subprocess.TimeoutExpired:
             family = [process, *processes.descendants(process.pid)]
-            raise AssertionError(f'postern still runs after {timeout} seconds: {family}\n{self.log_of(process)}') from None
+            raise AssertionError(f'postern still runs after {timeout} seconds: {family}\n'
+                                 f'{self.log_of(process)}') from None
         return Ended(process.returncode, process.pid, self.log_of(process))
 
     @staticmethod
@@ -278,8 +279,8 @@ class Socat(Launcher):
 class SocatPair(Socat):
     """socat in the middle: postern has a socketpair on 0 and 1."""
 
-    # After one side's EOF socat gives the other one -t seconds, and then sends SIGTERM. With pipes it always takes that
-    # time, and it ends without waiting for its children. So it is killed as soon as every postern has ended.
+    # After one side's EOF socat gives the other one -t seconds, and then sends SIGTERM. With pipes it always takes
+    # that time, and it ends without waiting for its children. So it is killed as soon as every postern has ended.
 
     def busy(self):
         return [process for process in super().busy() if process.name != 'socat' and process.state != 'Z']

@@ -98,7 +98,8 @@ class Pki:
     def expired(self):
         """Valid for one day, two years ago."""
         if 'expired' not in self.made:
-            request, key = self.request('expired', ['-addext', f'subjectAltName={LOCAL_NAMES}'], 'ecdsa', '/CN=localhost')
+            words = ['-addext', f'subjectAltName={LOCAL_NAMES}']
+            request, key = self.request('expired', words, 'ecdsa', '/CN=localhost')
             work = self.folder / 'expired.d'
             work.mkdir()
             (work / 'index').touch()

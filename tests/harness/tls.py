@@ -3,20 +3,22 @@
 
 Client is Python's ssl module over two memory buffers and a socket, so a test decides when each byte goes out, when
 it reads, and how the connection ends. Updater is OpenSSL's library itself, for what Python's module can't do.
-client_hello() makes the first message by hand.
+client_hello() makes the first message by hand. Unprivileged starts postern as an ordinary user.
 """
 
 import ctypes
 import ctypes.util
 import os
 import select
+import shutil
 import socket
 import ssl
 import struct
 import subprocess
+import tempfile
 import time
 
-from harness import clients, processes
+from harness import clients, launch, processes
 
 TIMEOUT = 20
 CLOSE_NOTIFY = 'close_notify'
@@ -35,6 +37,7 @@ class Client:
         self.socket = connect(server, receive_buffer)
         self.incoming = ssl.MemoryBIO()
         self.outgoing = ssl.MemoryBIO()
+        self.held = bytearray()     # decrypted, not yet given to the test
         context = context or clients.context(ca, version)
         self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname=name)
         if handshake:
@@ -84,8 +87,12 @@ class Client:
             self.incoming.write_eof()
         return data
 
-    def decrypted(self, length=CHUNK):
+    def decrypted(self, length=CHUNK, held=True):
         """What is there to read without waiting: bytes, None for nothing yet, CLOSE_NOTIFY at the end."""
+        if held and self.held:
+            data = bytes(self.held[:length])
+            del self.held[:length]
+            return data
         try:
             return self.tls.read(length) or CLOSE_NOTIFY
         except ssl.SSLWantReadError:
@@ -127,11 +134,10 @@ class Client:
         self.flush()
 
     def end_output(self):
-        try:
-            self.step(self.tls.unwrap)
-        except ssl.SSLError as error:
-            # The message is made; what has come meanwhile can still be read.
-            assert error.reason == 'APPLICATION_DATA_AFTER_CLOSE_NOTIFY', error
+        """Make close_notify. OpenSSL takes it amiss if it finds data to read then, so that is put aside."""
+        while (data := self.decrypted(held=False)) not in (None, CLOSE_NOTIFY):
+            self.held += data
+        self.step(self.tls.unwrap)
 
     def ends_in_order(self):
         """Nothing but close_notify and then FIN is left to come."""
@@ -394,3 +400,48 @@ def asleep(pid, seconds=0.1):
     before = used()
     time.sleep(seconds)
     return used() == before
+
+
+# An ordinary user
+
+NOBODY = 65534
+SETPRIV = ['setpriv', f'--reuid={NOBODY}', f'--regid={NOBODY}', '--clear-groups']
+
+
+class Unprivileged(launch.Direct):
+    """postern as an ordinary user, with copies of what that user must be able to read."""
+
+    def __init__(self, command, folder, **more):
+        super().__init__(command, folder, **more)
+        self.public = None
+
+    def __enter__(self):
+        if os.getuid() == 0:
+            self.public = tempfile.TemporaryDirectory()
+            os.chmod(self.public.name, 0o755)
+            end = self.command.index('--')
+            self.command[:end] = [*SETPRIV, self.copy(self.command[0], 0o755),
+                                  *(self.copy_value(word) for word in self.command[1:end])]
+        return super().__enter__()
+
+    def copy_value(self, word):
+        name, equals, value = word.partition('=')
+        if name in ('--cert', '--key'):
+            return name + equals + self.copy(value)
+        return word
+
+    def copy(self, path, mode=None):
+        """As the user's own file, with the same mode."""
+        made = os.path.join(self.public.name, os.path.basename(path))
+        shutil.copy(path, made)
+        os.chown(made, NOBODY, NOBODY)
+        if mode:
+            os.chmod(made, mode)
+        return made
+
+    def __exit__(self, *why):
+        try:
+            super().__exit__(*why)
+        finally:
+            if self.public:
+                self.public.cleanup()
