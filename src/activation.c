@@ -22,21 +22,6 @@ static bool same_file(const struct stat *a, const struct stat *b)
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-bool activation_stderr_is_client(void)
-{
-    struct stat standard[3];
-
-    for (int fd = 0; fd <= 2; fd++)
-        if (fstat(fd, &standard[fd]) != 0)
-            standard[fd].st_mode = 0;
-    if (!S_ISSOCK(standard[2].st_mode))
-        return false;
-    for (int fd = 0; fd <= 1; fd++)
-        if (S_ISSOCK(standard[fd].st_mode) && same_file(&standard[fd], &standard[2]))
-            return true;
-    return false;
-}
-
 /* The number in an environment variable; -1 if there is none. */
 static long number_of(const char *name)
 {
@@ -50,10 +35,31 @@ static long number_of(const char *name)
     return errno == 0 && *end == '\0' ? n : -1;
 }
 
+/* True if systemd passed descriptors to this very process. */
+static bool is_passed(void)
+{
+    return number_of("LISTEN_PID") == (long)getpid() && number_of("LISTEN_FDS") > 0;
+}
+
+bool activation_stderr_is_client(void)
+{
+    struct stat standard, other;
+
+    if (fstat(STDERR_FILENO, &standard) != 0 || !S_ISSOCK(standard.st_mode))
+        return false;
+    for (int fd = 0; fd <= SYSTEMD_FIRST_FD; fd++) {
+        if (fd == STDERR_FILENO || (fd == SYSTEMD_FIRST_FD && !is_passed()))
+            continue;
+        if (fstat(fd, &other) == 0 && same_file(&standard, &other))
+            return true;
+    }
+    return false;
+}
+
 /* How many descriptors systemd passed to this very process. */
 static long count_passed(void)
 {
-    long count = number_of("LISTEN_PID") == (long)getpid() ? number_of("LISTEN_FDS") : 0;
+    long count = is_passed() ? number_of("LISTEN_FDS") : 0;
 
     (void)unsetenv("LISTEN_PID");
     (void)unsetenv("LISTEN_FDS");
@@ -161,6 +167,7 @@ static void tune(int fd)
 int activation_take(struct connection *c)
 {
     int in = SYSTEMD_FIRST_FD, out = SYSTEMD_FIRST_FD;
+    bool stderr_is_client = activation_stderr_is_client();
     long passed = count_passed();
     int status;
 
@@ -178,7 +185,7 @@ int activation_take(struct connection *c)
                   "Accept=yes (systemd) or nowait (inetd)");
         return EX_USAGE;
     }
-    c->stderr_was_client = activation_stderr_is_client();
+    c->stderr_was_client = stderr_is_client;
     (void)peer_of(in, &c->client, &c->server);
     c->in = in;
     c->out = out;

@@ -16,7 +16,7 @@ struct connection {
     struct peer server;
 };
 
-/* True if descriptor 2 is the same socket as descriptor 0 or 1, so that not one byte of log may
+/* True if descriptor 2 is the same socket as descriptor 0 or 1, or as systemd's 3, so that not one byte of log may
  * be written to it. */
 bool activation_stderr_is_client(void);
 

@@ -139,6 +139,10 @@ static enum ending run_relay(struct gate *g, const struct relay_client *ops, voi
         note(g, GRAVITY_ERROR,
              "the handler's greeting can't be used after STARTTLS (PREAUTH, or no greeting at all):"
              " use immediate TLS, or a login program as handler");
+    if (r.ending == ENDING_TLS_ERROR)
+        note(g, GRAVITY_ERROR,
+             "client sent a broken TLS record (damaged, forged, or not allowed here): session "
+             "ended");
     return rc < 0 ? ENDING_SYSTEM : r.ending;
 }
 
@@ -162,9 +166,15 @@ static int open_tls(struct gate *g, const struct opening *o, struct tls **t,
                               .first_len = o->len,
                               .sign = ask_for_signature,
                               .signer = g};
+    const struct hello *h = &o->hello;
+    if (h->group_count > 0 && h->version_max >= g->o->tls_min &&
+        !suites_share_group(g->o->groups, h->groups, h->group_count)) {
+        opening_refuse(g->c->out, h, g->o);
+        opening_explain_groups(outcome);
+        return -EPROTO;
+    }
     uint8_t *buf = malloc(MESSAGE_MAX);
     int rc = buf == NULL ? -ENOMEM : 0;
-
     if (rc == 0)
         rc = vault_ask_chain(g->vault, &o->hello, buf, MESSAGE_MAX, &setup.chain, &setup.chain_len);
     if (rc == 0)
@@ -205,6 +215,11 @@ static int shake_hands(struct gate *g, struct tls **t, struct facts *facts, stru
     if (rc == 0) {
         memcpy(facts->name, o->hello.name, sizeof facts->name);
         tls_take_facts(*t, facts);
+        /* Builds of the library that can't forbid a group to TLS 1.2 get no further than here. */
+        if (facts->group[0] != '\0' && !suites_allow_group(g->o->groups, facts->group)) {
+            opening_explain_groups(outcome);
+            rc = -EPROTO;
+        }
     }
     free(o);
     return rc;

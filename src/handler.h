@@ -14,7 +14,8 @@
 /* The signal state that postern was started with and that a handler gets again. */
 struct signals {
     sigset_t mask;
-    struct sigaction pipe;
+    struct sigaction pipe;  /* SIGPIPE */
+    struct sigaction child; /* SIGCHLD */
 };
 
 /* A handler that runs or ran. */

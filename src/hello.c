@@ -152,6 +152,15 @@ static bool take_extension(struct hello *h, uint32_t type, struct cursor body)
 {
     if (type == 0)
         return take_name(h, body);
+    if (type == 10) { /* supported_groups, RFC 8446 section 4.2.7 */
+        struct cursor list = take_vector(&body, 2);
+        while (!list.failed && list.left > 0) {
+            uint32_t group = take_number(&list, 2);
+            if (h->group_count < HELLO_GROUPS_MAX)
+                h->groups[h->group_count++] = (uint16_t)group;
+        }
+        return !list.failed && !body.failed;
+    }
     if (type == 13) { /* signature_algorithms, RFC 8446 section 4.2.3 */
         struct cursor list = take_vector(&body, 2);
         h->has_sigalgs = true;

@@ -14,6 +14,9 @@
 /* The most bytes that a ClientHello with its record headers may take here. */
 #define HELLO_MAX 16384
 
+/* More groups than these are not looked at. */
+#define HELLO_GROUPS_MAX 32
+
 enum hello_verdict {
     HELLO_MORE,      /* not all there yet: read on */
     HELLO_OK,        /* a whole ClientHello */
@@ -27,12 +30,14 @@ struct hello {
     char name[HELLO_NAME_MAX + 1]; /* server name (SNI), lower case, [a-z0-9._-] only; else "" */
     uint16_t version_min;          /* of the versions offered, as on the wire: 0x0303 = TLS 1.2 */
     uint16_t version_max;
-    bool has_sigalgs;  /* the signature_algorithms extension was there */
-    bool rsa;          /* the client can use an RSA certificate: signatures and suites fit */
-    bool ecdsa;        /* ... an ECDSA certificate */
-    bool ed25519;      /* ... an Ed25519 certificate */
-    bool has_alpn;     /* the client offers ALPN */
-    bool tls13_suites; /* at least one TLS 1.3 cipher suite */
+    bool has_sigalgs; /* the signature_algorithms extension was there */
+    bool rsa;         /* the client can use an RSA certificate: signatures and suites fit */
+    bool ecdsa;       /* ... an ECDSA certificate */
+    bool ed25519;     /* ... an Ed25519 certificate */
+    uint16_t groups[HELLO_GROUPS_MAX]; /* key exchange groups offered, RFC 8422, 8446 */
+    size_t group_count;                /* 0: none named */
+    bool has_alpn;                     /* the client offers ALPN */
+    bool tls13_suites;                 /* at least one TLS 1.3 cipher suite */
     bool aead_suites;  /* at least one TLS 1.2 suite with ECDHE and an AEAD cipher */
     bool ecdsa_suites; /* at least one TLS 1.2 suite for an ECDSA or Ed25519 certificate */
     bool rsa_suites;   /* at least one TLS 1.2 suite for another certificate */

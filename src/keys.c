@@ -14,11 +14,16 @@
 
 #define CHECK_MAX 1024
 
-/* The functions that decode or use a key leave parts of it on the stack. Every one of them is
- * called by a caller that calls this next, so that this frame lies over theirs. */
-static __attribute__((noinline)) void wipe_stack(void)
+/* How deep the library's functions go at most, as measured with a margin: RSA's with numbers of 4096
+ * bits on the stack, and the others'. */
+#define STACK_RSA ((size_t)128 * 1024)
+#define STACK_OTHER ((size_t)24 * 1024)
+
+/* The functions that decode or use a key leave parts of it on the stack. Every one of them is called
+ * by a caller that calls this next, so that this frame lies over theirs. */
+static __attribute__((noinline)) void wipe_stack(enum key_kind kind)
 {
-    uint8_t frame[24 * 1024];
+    uint8_t frame[kind == KEY_RSA ? STACK_RSA : STACK_OTHER];
 
     explicit_bzero(frame, sizeof frame);
 }
@@ -124,7 +129,7 @@ int keys_match(const uint8_t *der, size_t len, const struct chain *c, bool thoro
 {
     int rc = match(der, len, c, thorough);
 
-    wipe_stack();
+    wipe_stack(c->kind);
     return rc;
 }
 
@@ -220,7 +225,7 @@ int keys_sign(const uint8_t *der, size_t der_len, enum key_kind kind, enum sign_
     word32 n = (word32)*sig_len;
     int error = decode_and_sign(der, der_len, kind, how, data, len, sig, &n);
 
-    wipe_stack();
+    wipe_stack(kind);
     *sig_len = n;
     *why = error == 0 ? "" : wc_GetErrorString(error);
     return error == 0 ? 0 : -EIO;

@@ -25,15 +25,19 @@
 static int take_signals(struct session *s)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
+    struct sigaction usual = {.sa_handler = SIG_DFL};
     sigset_t set;
 
     (void)sigemptyset(&ignore.sa_mask);
+    (void)sigemptyset(&usual.sa_mask);
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGCHLD);
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGINT);
     (void)sigaddset(&set, SIGHUP);
+    /* If SIGCHLD were ignored, there would be nothing to wait for. */
     if (sigaction(SIGPIPE, &ignore, &s->before.pipe) != 0 ||
+        sigaction(SIGCHLD, &usual, &s->before.child) != 0 ||
         sigprocmask(SIG_BLOCK, &set, &s->before.mask) != 0)
         return -errno;
     s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -135,7 +139,7 @@ static void handler_reaped(struct session *s, int status)
     s->term_at = 0;
     s->kill_at = 0;
     s->handler_result = handler_status(status);
-    if (WIFSIGNALED(status) && s->phase != PHASE_ENDED && !s->stopping)
+    if (WIFSIGNALED(status) && !s->handler_told)
         log_error("handler %s was killed by signal %d (%s)", s->o->handler[0], WTERMSIG(status),
                   strsignal(WTERMSIG(status)));
     (void)session_send(s, MESSAGE_EXITED);
@@ -167,6 +171,7 @@ static void stop(struct session *s)
     session_ending(s, ENDING_SIGTERM);
     s->kill_at = session_after_grace(s);
     s->term_at = 0;
+    s->handler_told = true;
     if (s->handler.pid > 0)
         (void)kill(s->handler.pid, SIGTERM);
     if (s->gate < 0)
@@ -194,6 +199,7 @@ static void enforce(struct session *s)
         s->term_at = 0;
         s->kill_at = session_after_grace(s);
         if (s->handler.pid > 0) {
+            s->handler_told = true;
             log_note("handler %s goes on without its client: SIGTERM", s->o->handler[0]);
             (void)kill(s->handler.pid, SIGTERM);
         }

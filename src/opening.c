@@ -155,6 +155,9 @@ void opening_explain_certificates(const struct hello *h, const struct options *o
 {
     if (h->version_max < options->tls_min)
         explain_version(h, options, outcome);
+    else if (!h->tls13_suites && !h->aead_suites)
+        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+             "handshake failed: no shared cipher suite: see --ciphers");
     else if (!h->rsa && !h->ecdsa && !h->ed25519)
         tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
              "handshake failed: client can use no certificate whatever: it offers no cipher suite "
@@ -164,6 +167,12 @@ void opening_explain_certificates(const struct hello *h, const struct options *o
              "handshake failed: no certificate fits: client can use%s%s%s; give a second --cert of "
              "that kind",
              h->rsa ? " RSA" : "", h->ecdsa ? " ECDSA" : "", h->ed25519 ? " Ed25519" : "");
+}
+
+void opening_explain_groups(struct outcome *outcome)
+{
+    tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+         "handshake failed: no shared key exchange group: see --groups");
 }
 
 void opening_refuse(int out, const struct hello *h, const struct options *options)

@@ -41,6 +41,9 @@ void opening_explain(const struct hello *h, int error, const char *why,
 void opening_explain_certificates(const struct hello *h, const struct options *options,
                                   struct outcome *outcome);
 
+/* ... and that no key exchange group is shared. */
+void opening_explain_groups(struct outcome *outcome);
+
 /* Answers a ClientHello that no TLS session was made for: a fatal alert handshake_failure, or
  * protocol_version if that is why (RFC 8446 section 6.2). */
 void opening_refuse(int out, const struct hello *h, const struct options *options);

@@ -348,7 +348,8 @@ static int wait(struct state *s, bool unsent)
 static void close_client(struct state *s)
 {
     struct relay *r = s->r;
-    io_time deadline = io_deadline(r->grace == 0 ? GRACE_FACTOR : r->grace);
+    unsigned patience = r->overstayed ? 1 : r->grace == 0 ? GRACE_FACTOR : r->grace;
+    io_time deadline = io_deadline(patience);
 
     if (s->client_gone)
         return;
@@ -396,12 +397,13 @@ int relay_run(struct relay *r)
     s.up.bytes = malloc(BUFFER_SIZE);
     s.down.bytes = malloc(BUFFER_SIZE);
     int rc = s.up.bytes == NULL || s.down.bytes == NULL ? -ENOMEM : 0;
-    if (rc == 0) {
+    if (rc == 0)
         run(&s);
-        close_client(&s);
-    }
+    /* The handler need not wait for the client's last farewell. */
     close_to_handler(&s);
     io_close(&r->from_handler);
+    if (rc == 0)
+        close_client(&s);
     free(s.up.bytes);
     free(s.down.bytes);
     return rc;

@@ -62,8 +62,12 @@ void session_take_diagnostics(struct session *s)
             memmove(s->diagnostic, s->diagnostic + len, s->diagnostic_len);
         }
     }
-    if (n != -EAGAIN)
-        io_close(&s->handler.errors);
+    if (n == -EAGAIN && s->handler.pid > 0)
+        return;
+    if (s->diagnostic_len > 0)
+        log_note("handler: %s", log_sentence(line, sizeof line, s->diagnostic, s->diagnostic_len));
+    s->diagnostic_len = 0;
+    io_close(&s->handler.errors);
 }
 
 static const char *start_word(const struct session *s)

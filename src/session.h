@@ -44,6 +44,7 @@ struct session {
     struct handler handler;
     pid_t old_pid; /* the handler of the plaintext phase, told to end; 0: none */
     io_time old_kill_at;
+    bool handler_told; /* ... to end; so a signal that kills it is ours */
     bool handler_ran;
     int handler_result; /* its exit status */
     char diagnostic[SESSION_DIAGNOSTIC_MAX];

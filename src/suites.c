@@ -33,6 +33,8 @@ static const char old_ciphers[] =
 
 static const char default_groups[] = "X25519:P-256:P-384";
 
+/* wolfSSL's own name for a group comes first, as wolfSSL_get_curve_name() gives it too, but for
+ * the NIST curves. */
 static const struct {
     const char *name;
     int group;
@@ -52,41 +54,98 @@ static const struct {
     {"prime256v1", WOLFSSL_ECC_SECP256R1},
 };
 
-/* "X25519:P-256" → wolfSSL's numbers. Returns how many, or -EINVAL. */
+#define GROUP_NAMES (sizeof group_names / sizeof group_names[0])
+
+/* The number of a group; -1 for a name that is none. */
+static int find_group(const char *name, size_t len)
+{
+    for (size_t i = 0; i < GROUP_NAMES; i++)
+        if (strlen(group_names[i].name) == len && strncasecmp(group_names[i].name, name, len) == 0)
+            return group_names[i].group;
+    return -1;
+}
+
+/* "X25519:P-256" as numbers. Returns how many, or -EINVAL. */
 static int parse_groups(const char *list, int groups[GROUPS_MAX])
 {
     int count = 0;
 
+    if (list == NULL)
+        list = default_groups;
     while (*list != '\0') {
         size_t len = strcspn(list, ":,");
-        size_t i = 0;
-        while (i < sizeof group_names / sizeof group_names[0] &&
-               (strlen(group_names[i].name) != len ||
-                strncasecmp(group_names[i].name, list, len) != 0))
-            i++;
-        if (i == sizeof group_names / sizeof group_names[0] || count == GROUPS_MAX)
+        int group = find_group(list, len);
+        if (group < 0 || count == GROUPS_MAX)
             return -EINVAL;
-        groups[count++] = group_names[i].group;
+        groups[count++] = group;
         list += len;
         list += strspn(list, ":,");
     }
     return count > 0 ? count : -EINVAL;
 }
 
+#ifdef OPENSSL_EXTRA
+/* The only way to keep TLS 1.2 from using other groups, where the library has it: there the client's
+ * list alone decides otherwise. */
+static int forbid_others(WOLFSSL_CTX *context, const int *groups, int count)
+{
+    char names[GROUPS_MAX * 12] = "";
+
+    for (int i = 0; i < count; i++) {
+        size_t n = 0, used = strlen(names);
+        while (group_names[n].group != groups[i])
+            n++;
+        (void)snprintf(names + used, sizeof names - used, "%s%s", used > 0 ? ":" : "",
+                       group_names[n].name);
+    }
+    return wolfSSL_CTX_set1_curves_list(context, names) == WOLFSSL_SUCCESS ? 0 : -EINVAL;
+}
+#endif
+
 static int set_groups(WOLFSSL_CTX *context, const char *list, char *why)
 {
     int groups[GROUPS_MAX];
     int count = parse_groups(list, groups);
 
-    if (count < 0 || wolfSSL_CTX_set_groups(context, groups, count) != WOLFSSL_SUCCESS) {
-        (void)snprintf(why, TLS_WHY_SIZE,
-                       "--groups: wants X25519, P-256, P-384 or P-521 with colons "
-                       "between");
+    (void)snprintf(why, TLS_WHY_SIZE,
+                   "--groups: wants X25519, P-256, P-384 or P-521 with colons between");
+    if (count < 0 || wolfSSL_CTX_set_groups(context, groups, count) != WOLFSSL_SUCCESS)
         return -EINVAL;
-    }
+#ifdef OPENSSL_EXTRA
+    if (forbid_others(context, groups, count) < 0)
+        return -EINVAL;
+#endif
     for (int i = 0; i < count; i++)
         (void)wolfSSL_CTX_UseSupportedCurve(context, (word16)groups[i]);
+    *why = '\0';
     return 0;
+}
+
+bool suites_share_group(const char *list, const uint16_t *offered, size_t count)
+{
+    int groups[GROUPS_MAX];
+    int ours = parse_groups(list, groups);
+
+    if (ours < 0)
+        return true; /* suites_set() says what is wrong with it */
+    for (size_t i = 0; i < count; i++)
+        for (int k = 0; k < ours; k++)
+            if (groups[k] == offered[i])
+                return true;
+    return false;
+}
+
+bool suites_allow_group(const char *list, const char *name)
+{
+    /* The library's names for these differ from everybody else's. */
+    int found = find_group(name, strlen(name));
+    int groups[GROUPS_MAX];
+    int ours = parse_groups(list, groups);
+
+    for (int k = 0; k < ours; k++)
+        if (groups[k] == found)
+            return true;
+    return false;
 }
 
 static int minimum(unsigned version)
@@ -120,7 +179,7 @@ int suites_set(struct WOLFSSL_CTX *context, unsigned version, const char *cipher
     (void)wolfSSL_CTX_no_ticket_TLSv13(context);
 #endif
 #endif
-    return set_groups(context, groups != NULL ? groups : default_groups, why);
+    return set_groups(context, groups, why);
 }
 
 int suites_check(unsigned version, const char *ciphers, const char *groups, char *why)

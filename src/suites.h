@@ -3,6 +3,9 @@
 #ifndef POSTERN_SUITES_H
 #define POSTERN_SUITES_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 /* Room for a reason in words, wherever one is asked for. */
@@ -18,6 +21,12 @@ int suites_set(struct WOLFSSL_CTX *context, unsigned version, const char *cipher
 
 /* Proves the same without a connection. */
 int suites_check(unsigned version, const char *ciphers, const char *groups, char *why);
+
+/* True if one of the groups that a client offers is in the list (NULL: the default). */
+bool suites_share_group(const char *list, const uint16_t *offered, size_t count);
+
+/* True if the group that was used, by the library's name for it, is in the list. */
+bool suites_allow_group(const char *list, const char *name);
 
 /* Prints the library's version and what of it postern can use, for --version. */
 void suites_print_version(FILE *out);

@@ -34,8 +34,8 @@ struct tls {
     int write_error; /* of the descriptor, as a negative errno */
     bool reset;
     bool ended;        /* the client's FIN has come */
-    uint8_t header[5]; /* of the record that is being read */
-    int alert;         /* code of an alert that came in plaintext; -1: none */
+    uint8_t header[5]; /* of a record, if that was what the library has just asked for */
+    size_t header_len;
     tls_signer *sign;
     void *signer;
     int sign_error;
@@ -60,19 +60,6 @@ static int seed(int device, wc_CryptoInfo *info, void *context)
     return 0;
 }
 
-/* A TLS 1.3 client that rejects our certificate has no keys yet to encrypt its alert with, and the
- * library, which has, can't read it. The library reads a record's header and body one by one. */
-static void note_alert(struct tls *t, const uint8_t *bytes, size_t len)
-{
-    static const uint8_t alert_of_two[] = {21, 3, 3, 0, 2};
-
-    if (len == 2 && memcmp(t->header, alert_of_two, sizeof alert_of_two) == 0)
-        t->alert = bytes[1];
-    memset(t->header, 0, sizeof t->header);
-    if (len == sizeof t->header)
-        memcpy(t->header, bytes, len);
-}
-
 static int receive(WOLFSSL *ssl, char *buf, int size, void *context)
 {
     struct tls *t = context;
@@ -91,7 +78,8 @@ static int receive(WOLFSSL *ssl, char *buf, int size, void *context)
         return WOLFSSL_CBIO_ERR_WANT_READ;
     ssize_t n = io_receive(t->in, buf, (size_t)size);
     if (n > 0) {
-        note_alert(t, (uint8_t *)buf, (size_t)n);
+        t->header_len = (size_t)n == sizeof t->header ? sizeof t->header : 0;
+        memcpy(t->header, buf, t->header_len);
         return (int)n;
     }
     if (n == -EAGAIN)
@@ -299,7 +287,6 @@ int tls_new(struct tls **made, int in, int out, const struct tls_setup *setup, c
         (void)snprintf(why, TLS_WHY_SIZE, "no memory for TLS");
         return -ENOMEM;
     }
-    t->alert = -1;
     t->in = in;
     t->out = out;
     t->first = setup->first;
@@ -330,6 +317,18 @@ fail:
     return rc;
 }
 
+/* A TLS 1.3 client that rejects our certificate may have no keys yet to encrypt its alert with; the
+ * library, which has, stops at that record's header. Returns the alert's code or -1. */
+static int plaintext_alert(const struct tls *t)
+{
+    static const uint8_t alert_of_two[] = {21, 3, 3, 0, 2};
+    uint8_t body[2];
+
+    if (t->header_len != sizeof t->header || memcmp(t->header, alert_of_two, t->header_len) != 0)
+        return -1;
+    return io_receive(t->in, body, sizeof body) == (ssize_t)sizeof body ? body[1] : -1;
+}
+
 /* Says in words why the handshake failed. */
 static int explain(struct tls *t, int error, char *why)
 {
@@ -341,7 +340,9 @@ static int explain(struct tls *t, int error, char *why)
         (void)snprintf(why, TLS_WHY_SIZE, "no signature: %s", strerror(-t->sign_error));
         return -EPROTO;
     }
-    int alert = t->alert >= 0 ? t->alert : alerts.last_rx.code;
+    int alert = plaintext_alert(t);
+    if (alert < 0)
+        alert = alerts.last_rx.code;
     if (alert > close_notify) {
         (void)snprintf(why, TLS_WHY_SIZE, "client sent alert %s: %s", alert_name(alert),
                        alert_meaning(alert));

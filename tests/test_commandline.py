@@ -351,6 +351,9 @@ def test_pipe_on_standard_input_with_a_file_on_standard_output_is_no_connection(
 
 # Where the log goes
 
+SYSLOG_LINE = re.compile(r'<(\d+)>\w{3} [ \d]\d \d\d:\d\d:\d\d postern\[\d+\]: ([ -~]*)')
+
+
 class WithSyslog(launch.Direct):
     """postern in a mount namespace of its own, where /dev/log is ours. `lines()` gives what came."""
 
@@ -369,12 +372,12 @@ class WithSyslog(launch.Direct):
         self.command = ['unshare', '--mount', '/bin/sh', '-c', script, str(dev), *self.command]
 
     def lines(self):
-        """Everything up to the summary, or up to now if postern has ended: (priority, text) each."""
+        """All that has come: (priority, text) each."""
         self.syslog.setblocking(False)
         try:
             while True:
                 text = self.syslog.recv(65536).rstrip(b'\0\n').decode()
-                self.received.append(re.fullmatch(r'<(\d+)>\w{3} [ \d]\d \d\d:\d\d:\d\d postern\[\d+\]: ([ -~]*)', text).groups())
+                self.received.append(SYSLOG_LINE.fullmatch(text).groups())
         except BlockingIOError:
             return self.received
 

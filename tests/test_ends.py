@@ -456,8 +456,9 @@ def test_whoever_is_killed_the_client_sees_the_end_and_nothing_is_left(phase, na
         assert end.summary['end'] == 'handler-close'
     else:
         assert end.summary['end'] == 'gate-died'
-        assert end.status == {'opening': os.EX_SOFTWARE, 'handshake': os.EX_SOFTWARE,
-                              'session': 128 + signal.SIGTERM, 'transfer': 128 + signal.SIGPIPE}[name]
+        assert end.status == os.EX_SOFTWARE
+        assert end.summary.get('handler') == {'session': str(128 + signal.SIGTERM),
+                                              'transfer': str(128 + signal.SIGPIPE)}.get(name)
 
 
 @versions
@@ -535,13 +536,12 @@ def test_bytes_that_are_no_record_of_this_session_end_it(serve, pki, tmp_path, v
     assert (tmp_path / 'input').read_text() == 'eof\n'
 
 
-def test_client_that_wants_to_renegotiate_is_refused_and_served_on(serve, pki):
+def test_client_that_wants_to_renegotiate_is_refused(serve, pki):
     """In TLS 1.2; TLS 1.3 has no renegotiation."""
     server = serve(CAT)
     run = tls.openssl_client(server, '-tls1_2', '-CAfile', pki.ca, data=b'R\n')
-    end = server.wait()
     assert b'RENEGOTIATING' in run.stdout
-    assert end.summary['end'] in ('client-close', 'truncated', 'tls-error'), end.log
+    assert server.wait().summary['end'] == 'tls-error'
 
 
 # The connection may be something else than one TCP socket

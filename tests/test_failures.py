@@ -386,7 +386,8 @@ def key_left_out(pki, _):
 
 def other_key(pki, _):
     other = pki.leaf('other')
-    return [f'--cert={pki.ecdsa.cert}', f'--key={other.key}'], [f'{other.key}: key does not match', str(pki.ecdsa.cert), '--check']
+    return ([f'--cert={pki.ecdsa.cert}', f'--key={other.key}'],
+            [f'{other.key}: key does not match', str(pki.ecdsa.cert), '--check'])
 
 
 def key_of_another_kind(pki, _):

@@ -271,8 +271,8 @@ def test_handler_that_reads_slowly_gets_everything(serve, pki, bulk, tmp_path, v
     with open(bulk, 'rb') as file:
         data = file.read(16 * MEGABYTE)
     got = bytearray()
-    server = serve(['/bin/sh', '-c', 'read line <"$0"; dd bs=900 count=2000 iflag=fullblock status=none | sha256sum; exec sha256sum',
-                    tmp_path / 'start'], f'--stdio={stdio}')
+    script = 'read line <"$0"; dd bs=900 count=2000 iflag=fullblock status=none | sha256sum; exec sha256sum'
+    server = serve(['/bin/sh', '-c', script, tmp_path / 'start'], f'--stdio={stdio}')
     with tls.Client(server, pki.ca, version) as client:
         def source():
             sent = 0

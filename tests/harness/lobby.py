@@ -416,9 +416,11 @@ class Conversation:
         return answer
 
     def up_to(self, pattern):
-        """Lines up to one that is like this."""
-        while not matches(pattern, self.line()):
-            pass
+        """Lines up to one that is like this, with it."""
+        lines = [self.line()]
+        while not matches(pattern, lines[-1]):
+            lines.append(self.line())
+        return lines
 
     def hears(self, data):
         """Exactly these lines come."""
@@ -463,7 +465,7 @@ class Client(Conversation):
     def __init__(self, server, hello=None):
         super().__init__()
         self.socket = server.connect(TIMEOUT)
-        if isinstance(self.socket, socket.socket):
+        if getattr(self.socket, 'family', None) in (socket.AF_INET, socket.AF_INET6):
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if hello is not None:
             self.expect(hello)
@@ -568,6 +570,17 @@ class Inside(Conversation):
         return not self.buffer
 
 
+class From:
+    """A server as it is for a client with another address."""
+
+    def __init__(self, server, address):
+        self.server = server
+        self.address = address
+
+    def connect(self, timeout):
+        return socket.create_connection((self.server.host, self.server.port), timeout, (self.address, 0))
+
+
 class Given:
     """A server that is connected to already."""
 
@@ -636,9 +649,10 @@ class OnPipes(launch.Direct):
 # A small server: it answers each line by a table, and puts what it got into files: NAME.PID.environment, and for each
 # read a line of NAME.PID.input; NAME is `tls` or `plain`. Its words are a folder and a dictionary; keys besides verbs:
 # greeting; tls_greeting, to differ; default, the answer to all else; tagged: the verb is the second word, TAG in
-# an answer the first; drip: greet byte by byte; wait: greet when this file is there; probe: look whether more comes
-# before the answer, and write `early` if so; deaf: before TLS, ignore
-# SIGTERM and the end of input.
+# an answer the first; then: by verb, the answers to the lines that follow it; echo: a verb, after which (and what
+# follows) bytes are sent back and not looked at; drip: greet byte by byte; wait: greet inside TLS when this file is
+# there; probe: look whether more comes before the answer, and write `early` if so; deaf: before TLS, ignore SIGTERM and
+# the end of input; status: exit with that.
 HANDLER = r'''
 import os, select, signal, sys, time
 folder, spec = sys.argv[1], eval(sys.argv[2])
@@ -655,44 +669,51 @@ def early():
     if select.select([0], [], [], 0.05)[0]:
         os.write(record, b'early\n')
 
-if 'wait' in spec:
+def write(data):
+    while data:
+        data = data[os.write(1, data):]
+
+if 'wait' in spec and tls:
     while not os.path.exists(spec['wait']):
         time.sleep(0.005)
     early()
 greeting = spec['tls_greeting' if tls and 'tls_greeting' in spec else 'greeting']
-if spec.get('drip'):
-    for number in range(len(greeting)):
-        os.write(1, greeting[number:number + 1])
-else:
-    os.write(1, greeting)
-pending = b''
+for number in range(len(greeting) if spec.get('drip') else 0):
+    write(greeting[number:number + 1])
+if not spec.get('drip'):
+    write(greeting)
+pending, answers, echo = b'', [], False
 while True:
     data = os.read(0, 65536)
     if not data:
         while spec.get('deaf') and not tls:
             signal.pause()
         break
+    if echo:
+        write(data)
+        continue
     os.write(record, b'got ' + repr(data).encode() + b'\n')
     pending += data
-    while b'\n' in pending:
+    while b'\n' in pending and not echo:
         line, _, pending = pending.partition(b'\n')
-        words = line.split()
         if spec.get('probe'):
             early()
-        if spec.get('tagged'):
-            tag, verb = (words + [b'*', b''])[0], (words + [b'', b''])[1]
-        else:
-            tag, verb = b'', (words + [b''])[0]
-        verb = verb.decode('latin-1').upper()
-        answer = spec.get(verb, spec['default'])
-        os.write(1, answer.replace(b'TAG', tag))
+        if not answers:
+            words = line.split() + [b'', b'']
+            tag, verb = words[:2] if spec.get('tagged') else (b'', words[0])
+            verb = verb.decode('latin-1').upper()
+            answers = [spec.get(verb, spec['default']), *spec.get('then', {}).get(verb, [])]
+        write(answers.pop(0).replace(b'TAG', tag))
         if verb in ('QUIT', 'LOGOUT'):
             sys.exit(spec.get('status', 0))
+        echo = not answers and verb == spec.get('echo')
+    if echo:
+        write(pending)
 sys.exit(spec.get('status', 0))
 '''
 
 # The same in little, for tests with many connections: no record, one greeting, one answer.
-TINY = 'printf "$0"; while read -r line; do printf "$1"; done'
+TINY = 'printf "$0"; while read -r tag line; do printf "$1" "$tag"; done'
 
 
 def python(script, *words):
@@ -704,10 +725,14 @@ def shell(script, *words):
     return ['/bin/sh', '-c', script, *map(str, words)]
 
 
+def printable(text):
+    """Bytes as printf(1) has them."""
+    return text.decode().replace('%', '%%').replace('\r\n', r'\r\n')
+
+
 def tiny(dialect):
-    def word(text):
-        return text.decode().replace('\r\n', r'\r\n').replace('%', '%%')
-    return shell(TINY, word(dialect.service['greeting']), word(dialect.service['default']))
+    return shell(TINY, printable(dialect.service['greeting']),
+                 printable(dialect.service['default']).replace('TAG', '%s'))
 
 
 @dataclass
