@@ -344,6 +344,22 @@ static enum ending serve_lobby(struct gate *g, bool tls)
     return ending;
 }
 
+/* The handler will never ask for TLS: nothing is left to do here but to end when it ends. Returns
+ * -ECHILD or another negative errno. */
+static int wait_for_handler(struct gate *g)
+{
+    int rc;
+
+    activation_close(g->c);
+    ucspi_close(g->ucspi);
+    do {
+        rc = io_wait(g->vault, POLLIN, -1, 0);
+        if (rc == 0)
+            rc = lobby_order(g);
+    } while (rc == 0);
+    return rc;
+}
+
 /* UCSPI-TLS: the handler has the plaintext to itself and says when TLS shall begin. */
 static enum ending serve_ucspi(struct gate *g)
 {
@@ -352,7 +368,9 @@ static enum ending serve_ucspi(struct gate *g)
     do {
         rc = ucspi_wait(g->ucspi, g->vault);
     } while (rc == -ECANCELED && (rc = lobby_order(g)) == 0);
-    if (rc == -EPIPE || rc == -ECHILD)
+    if (rc == -EPIPE)
+        rc = wait_for_handler(g);
+    if (rc == -ECHILD)
         return ENDING_HANDLER_CLOSE;
     if (rc == -EBADMSG)
         note(g, GRAVITY_ERROR, "the handler wrote something else than y or Y to SSLCTLFD");

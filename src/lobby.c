@@ -126,6 +126,18 @@ static int read_line(struct lobby *l)
     return -EMSGSIZE;
 }
 
+/* What the handler said last before it exited. */
+static void read_rest(struct lobby *l)
+{
+    while (l->reply_len < sizeof l->reply) {
+        ssize_t n =
+            io_read(l->from_handler, l->reply + l->reply_len, sizeof l->reply - l->reply_len);
+        if (n <= 0)
+            return;
+        l->reply_len += (size_t)n;
+    }
+}
+
 /* Why there is no line. */
 static enum step no_line(struct lobby *l, int error)
 {
@@ -135,6 +147,7 @@ static enum step no_line(struct lobby *l, int error)
     case -ECANCELED:
         return say_end(l, SAY_UNAVAILABLE, NULL, ENDING_SIGTERM);
     case -ECHILD:
+        read_rest(l);
         (void)send_text(l, l->reply, l->reply_len);
         return end(l, ENDING_HANDLER_CLOSE);
     case -ETIMEDOUT:
@@ -397,6 +410,11 @@ static enum step obey(struct lobby *l)
     /* A SASL exchange brings other lines, while the command is still needed. */
     memcpy(line, l->line, l->line_len);
     l->dialect->parse(&c, line, without_line_end(line, l->line_len));
+    /* Where every login is allowed, one that begins with a literal is too: it can't be followed line
+     * by line, so it leaves at once. */
+    if (c.login && (c.kind == COMMAND_LITERAL || c.kind == COMMAND_UNASKED) && l->setting.handler &&
+        l->setting.passwords)
+        return pass_line(l) == STEP_ON ? STEP_RELAY : STEP_END;
     switch (c.kind) {
     case COMMAND_STARTTLS:
         return start_tls(l, &c);

@@ -80,9 +80,8 @@ static int load_vault(struct session *s)
 }
 
 /* Everything up to two running processes. Returns 0 or the exit status. */
-static int set_up(struct session *s, monitor_gate *gate)
+static int set_up(struct session *s, monitor_gate *gate, struct ucspi *handler_side)
 {
-    struct ucspi handler_side = {-1, -1, -1, false};
     int rc = load_vault(s);
 
     if (rc != 0)
@@ -100,17 +99,13 @@ static int set_up(struct session *s, monitor_gate *gate)
         return EX_CONFIG;
     rc = take_signals(s);
     if (rc == 0 && s->o->ucspi_tls)
-        rc = ucspi_make(&s->ucspi, &handler_side);
+        rc = ucspi_make(&s->ucspi, handler_side);
     if (rc == 0)
         rc = fork_gate(s, gate);
     jail_close(&s->jail);
     ucspi_close(&s->ucspi);
     if (rc < 0)
         log_error("cannot start the gate process: %s", strerror(-rc));
-    else if (s->o->ucspi_tls && service_start_handler(s, NULL, &handler_side) < 0)
-        session_ending(s, ENDING_NO_HANDLER);
-    ucspi_close(&handler_side);
-    activation_close(s->c);
     return rc < 0 ? EX_OSERR : 0;
 }
 
@@ -153,7 +148,7 @@ static void reap(struct session *s)
         handler_reaped(s, status);
     if (s->old_pid > 0 && waitpid(s->old_pid, &status, WNOHANG) == s->old_pid) {
         s->old_pid = 0;
-        s->old_kill_at = 0;
+        s->old_term_at = s->old_kill_at = 0;
     }
     if (s->gate_pid > 0 && waitpid(s->gate_pid, &status, WNOHANG) == s->gate_pid)
         gate_reaped(s, status);
@@ -204,6 +199,11 @@ static void enforce(struct session *s)
             (void)kill(s->handler.pid, SIGTERM);
         }
     }
+    if (s->old_term_at != 0 && io_remaining(s->old_term_at) == 0) {
+        s->old_term_at = 0;
+        s->old_kill_at = session_after_grace(s);
+        (void)kill(s->old_pid, SIGTERM);
+    }
     if (s->old_kill_at != 0 && io_remaining(s->old_kill_at) == 0) {
         s->old_kill_at = 0;
         (void)kill(s->old_pid, SIGKILL);
@@ -225,7 +225,8 @@ static void watch(struct session *s)
         struct pollfd p[] = {{.fd = s->signals, .events = POLLIN},
                              {.fd = s->gate, .events = POLLIN},
                              {.fd = s->handler.errors, .events = POLLIN}};
-        io_time next = io_earlier(io_earlier(s->term_at, s->kill_at), s->old_kill_at);
+        io_time next = io_earlier(io_earlier(s->term_at, s->kill_at),
+                                  io_earlier(s->old_term_at, s->old_kill_at));
         int n = poll(p, sizeof p / sizeof p[0], io_remaining(next));
         if (n < 0 && errno != EINTR) {
             log_error("poll: %s", strerror(errno));
@@ -254,18 +255,24 @@ int monitor_run(struct connection *c, const struct options *o, monitor_gate *gat
                         .started = io_now(),
                         .ending = ENDING_GATE_DIED};
 
-    int status = set_up(&s, gate);
+    struct ucspi handler_side = {-1, -1, -1, false};
+    int status = set_up(&s, gate, &handler_side);
     if (status != 0) {
         vault_wipe(&s.vault);
         session_ending(&s, status == EX_CONFIG ? ENDING_CONFIGURATION : ENDING_SYSTEM);
         session_summarise(&s);
         io_linger(c->in, c->out, io_deadline(LINGER_SECONDS));
+        ucspi_close(&handler_side);
         activation_close(c);
         return status;
     }
     /* The gate has been forked: now keys may be decoded. */
     if (s.have_tls && vault_unlock(&s.vault, o, false) < 0)
         s.have_tls = false;
+    if (s.have_tls && o->ucspi_tls && service_start_handler(&s, NULL, &handler_side) < 0)
+        session_ending(&s, ENDING_NO_HANDLER);
+    ucspi_close(&handler_side);
+    activation_close(c);
     if (!s.have_tls && o->starttls == NULL) {
         session_ending(&s, ENDING_CONFIGURATION);
         io_close(&s.gate);

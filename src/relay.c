@@ -76,7 +76,8 @@ static void close_to_handler(struct state *s)
 
 static bool wants_client(const struct state *s)
 {
-    return s->up.len == 0 && !s->client_ended && !s->draining && s->r->ops->may_read(s->r->client);
+    return s->up.len == 0 && !s->client_ended && !s->draining && !s->greeting &&
+           s->r->ops->may_read(s->r->client);
 }
 
 /* The command that a refusing greeting answers goes no further. */

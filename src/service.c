@@ -10,6 +10,8 @@
 #include <signal.h>
 #include <string.h>
 
+#define OLD_HANDLER_SECONDS                                                                        \
+    1                     /* for the handler of the plaintext phase after the end of its input */
 #define NOTES_MAX 40      /* lines that one gate may write */
 #define NOTE_TEXT_MAX 512 /* bytes of each */
 
@@ -138,10 +140,9 @@ static void end_plaintext(struct session *s, struct message_reader *r)
         return;
     }
     s->phase = PHASE_TLS_NEXT;
-    if (s->handler.pid > 0)
-        (void)kill(s->handler.pid, SIGTERM);
+    /* The gate has closed its pipes: a good handler ends by itself, and takes its children along. */
     s->old_pid = s->handler.pid;
-    s->old_kill_at = s->old_pid > 0 ? session_after_grace(s) : 0;
+    s->old_term_at = s->old_pid > 0 ? io_deadline(OLD_HANDLER_SECONDS) : 0;
     s->handler.pid = 0;
     s->handler_ran = false;
     s->diagnostic_len = 0;

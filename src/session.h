@@ -42,7 +42,8 @@ struct session {
     unsigned notes;
     struct account account;
     struct handler handler;
-    pid_t old_pid; /* the handler of the plaintext phase, told to end; 0: none */
+    pid_t old_pid; /* the handler of the plaintext phase; 0: none */
+    io_time old_term_at;
     io_time old_kill_at;
     bool handler_told; /* ... to end; so a signal that kills it is ours */
     bool handler_ran;

@@ -2,15 +2,12 @@
 """The plaintext conversation before TLS: what is said, and that nothing of it gets through STARTTLS."""
 
 import itertools
-import os
 import signal
 
 import pytest
 
 from harness import lobby, processes, tls
 from harness.lobby import DIALECTS, IMAP, LMTP, NNTP, POP3, SIEVE, SMTP, Client, Recorder
-
-MEGABYTE = 1 << 20
 
 dialects = pytest.mark.parametrize('dialect', DIALECTS, ids=repr)
 policies = pytest.mark.parametrize('policy', ['required', 'auth'])
@@ -238,21 +235,26 @@ def test_starttls_is_understood(enter, pki, dialect, how):
 
 # Silence, half lines, and the end
 
-@dialects
 @policies
-def test_client_that_says_nothing_whole_is_timed_out_in_the_protocols_words(enter, dialect, policy):
-    server = enter(dialect, f'--policy={policy}', '--timeout-lobby=1')
-    with Client(server, dialect.greets(policy)) as silent, Client(server, dialect.greets(policy)) as half, \
-            Client(server, dialect.greets(policy)) as busy:
-        half.send(dialect.starttls.encode())
-        busy.ask(dialect.noop, dialect.done)
+def test_client_that_says_nothing_whole_is_timed_out_in_the_words_of_each_protocol(enter, policy):
+    waiting = []
+    for dialect in DIALECTS:
+        server = enter(dialect, f'--policy={policy}', '--timeout-lobby=2', handler=lobby.tiny(dialect))
+        silent, half, busy = (Client(server) for _ in range(3))
         for client in (silent, half, busy):
-            client.closes_with(dialect.timeout)
-    for _ in range(3):
-        end = server.wait()
-        assert end.status == (75 if policy == 'required' else 0)
-        assert end.summary['end'] == 'timeout-lobby'
-        assert 'client did nothing useful before --timeout-lobby was over' in end.log
+            client.up_to(lobby.WELCOME)
+        half.send(dialect.starttls.encode())
+        busy.send(dialect.noop)
+        busy.line()
+        waiting.append((dialect, server, (silent, half, busy)))
+    for dialect, server, clients in waiting:
+        for client in clients:
+            with client:
+                client.closes_with(dialect.timeout)
+            end = server.wait()
+            assert end.status == (75 if policy == 'required' else 0)
+            assert end.summary['end'] == 'timeout-lobby'
+            assert 'client did nothing useful before --timeout-lobby was over' in end.log
 
 
 def test_client_that_sends_a_byte_from_time_to_time_is_timed_out_all_the_same(enter):
@@ -267,18 +269,19 @@ def test_client_that_sends_a_byte_from_time_to_time_is_timed_out_all_the_same(en
 
 
 @dialects
-@pytest.mark.parametrize('how', ['orderly', 'at once', 'by reset'])
+@pytest.mark.parametrize('how', ['in an orderly way', 'by reset'])
 def test_client_that_leaves_after_any_byte_of_the_dialogue_leaves_nothing_behind(enter, dialect, how):
     server = enter(dialect)
-    dialogue = f'{dialect.capability}\r\n{dialect.starttls}\r\n'.encode()
+    dialogue = f'{dialect.noop}\r\n{dialect.starttls}\r\n'.encode()
     for length in range(len(dialogue) + 1):
-        with Client(server, dialect.hello if how != 'at once' else None) as client:
+        # Every other one does not even wait for the greeting.
+        with Client(server, dialect.hello if length % 2 else None) as client:
             client.send(dialogue[:length])
-            if how == 'orderly':
+            if how == 'by reset':
+                client.reset()
+            else:
                 client.fin()
                 client.rest()
-            elif how == 'by reset':
-                client.reset()
     for length in range(len(dialogue) + 1):
         end = server.wait()
         assert (end.status, end.summary['end']) == (0, 'left'), (dialogue[:length], end.log)
@@ -311,6 +314,19 @@ def test_half_a_line_and_the_end_is_no_command(enter, dialect):
     end = server.wait()
     assert (end.status, end.summary['end']) == (0, 'left')
     assert server.recorder.run(inside=False).input == b''
+
+
+@dialects
+@policies
+def test_sigterm_in_the_lobby_is_told_to_the_client(enter, dialect, policy):
+    server = enter(dialect, f'--policy={policy}', handler=lobby.tiny(dialect))
+    with Client(server) as client:
+        client.up_to(lobby.WELCOME)
+        server.process().send_signal(signal.SIGTERM)
+        client.closes_with(dialect.unavailable)
+    end = server.wait()
+    assert end.status == (75 if policy == 'required' else 143)
+    assert end.summary['end'] == 'sigterm'
 
 
 # Limits
@@ -385,14 +401,16 @@ def test_ten_thousand_commands_get_twenty_answers_and_a_last_word(enter, dialect
         assert len(server.recorder.run(inside=False).reads) == 20
 
 
-def test_reply_to_a_command_with_the_longest_tag_is_whole(enter):
+def test_reply_to_a_command_with_the_longest_tag_is_whole_and_a_longer_one_is_refused(enter):
     server = enter(IMAP)
+    tag = 'T' * 128
     with Client(server, IMAP.hello) as client:
         for command, answer in [('NOOP', 'OK'), ('LIST', r'NO \[PRIVACYREQUIRED\]'), ('XYZZY', 'BAD')]:
-            tag = 'T' * (1000 - len(f' {command}\r\n'))
             client.ask(f'{tag} {command}', rf'{tag} {answer} .+')
-        tag = 'T' * (1000 - len(' CAPABILITY\r\n'))
         client.ask(f'{tag} CAPABILITY', IMAP.capabilities.replace('b OK', f'{tag} OK'))
+        for length in (129, 1000 - len(' NOOP\r\n')):
+            client.ask('T' * length + ' NOOP', r'\* BAD .+')
+    assert server.wait().status == 0
 
 
 # Bytes that have no place in a command
@@ -612,3 +630,25 @@ def test_handler_of_the_plaintext_that_will_not_end_is_killed_and_does_not_delay
         inside.ask(SMTP.noop, SMTP.done)
     end = server.wait()
     assert end.summary['end'] in ('truncated', 'reset')
+
+
+HALF = [(POP3, 'USER bob', '+OK'), (NNTP, 'AUTHINFO USER bob', '381 more'), (SMTP, 'HELO liar', '250 handler'),
+        (IMAP, 'z LOGIN bob secret', 'z NO no'), (SIEVE, 'AUTHENTICATE "PLAIN" "AAAA"', 'NO')]
+
+
+@pytest.mark.parametrize('dialect, line, answer', [pytest.param(*row, id=repr(row[0])) for row in HALF])
+def test_half_a_login_in_plaintext_is_forgotten_by_starttls(enter, pki, dialect, line, answer):
+    verb = line.split()[dialect is IMAP]
+    server = enter(dialect, '--policy=optional', service={verb: answer.encode() + b'\r\n'})
+    with Client(server) as client:
+        client.up_to(lobby.WELCOME)
+        client.send(line)
+        client.line()
+        inside = client.start_tls(dialect, pki.ca)
+        if dialect is SIEVE:
+            inside.up_to(lobby.WELCOME)
+        inside.send(dialect.noop)
+        inside.hears(dialect.answer(dialect.noop))
+    assert server.wait().status == 0
+    assert server.recorder.run(inside=False).input == line.encode() + b'\r\n'
+    assert server.recorder.run(inside=True).input == dialect.noop.encode() + b'\r\n'

@@ -335,7 +335,8 @@ def test_handlers_signals_are_as_postern_was_started(postern, pki, tmp_path, blo
             client.ends_in_order()
         assert server.wait(timeout=8).status == 0
     assert int(about['SigBlk'], 16) == sum(1 << number - 1 for number in blocked)
-    assert int(about['SigIgn'], 16) == sum(1 << number - 1 for number in ignored)
+    libc = 1 << 32 - 1 | 1 << 33 - 1    # its own signals, which Python can't set, and GNU make leaves ignored
+    assert int(about['SigIgn'], 16) & ~libc == sum(1 << number - 1 for number in ignored)
     assert int(about['SigCgt'], 16) == 0
 
 

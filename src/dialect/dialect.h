@@ -42,6 +42,7 @@ struct command {
     size_t tag_len;
     const char *argument; /* what stands behind the verb, without the blanks before it */
     size_t argument_len;
+    bool login; /* PASSWORD or MECHANISM, even if it is a LITERAL or UNASKED */
     const char *mechanism;
     size_t mechanism_len;
 };

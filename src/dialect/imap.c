@@ -90,6 +90,7 @@ static void parse(struct command *c, const char *line, size_t len)
         if (c->mechanism_len == 0)
             c->kind = COMMAND_MALFORMED;
     }
+    c->login = c->kind == COMMAND_PASSWORD || c->kind == COMMAND_MECHANISM;
     if (announced != COMMAND_OTHER)
         c->kind = announced;
 }
@@ -135,7 +136,7 @@ static void say(struct text *out, enum occasion occasion, const struct command *
         text_format(out, "\r\n");
         break;
     case SAY_DONE:
-        if (c != NULL && strcmp(c->verb, "ID") == 0)
+        if (c != NULL && c->verb != NULL && strcmp(c->verb, "ID") == 0)
             text_format(out, "* ID NIL\r\n");
         break;
     case SAY_BYE:

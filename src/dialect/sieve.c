@@ -93,6 +93,7 @@ static void parse(struct command *c, const char *line, size_t len)
             c->verb = verbs[i].verb;
         }
     }
+    c->login = c->kind == COMMAND_MECHANISM;
     if (announced != COMMAND_OTHER)
         c->kind = announced;
     else if (c->kind == COMMAND_MECHANISM)

@@ -51,9 +51,11 @@ static void parse_smtp(struct command *c, const char *line, size_t len)
 static void parse_lmtp(struct command *c, const char *line, size_t len)
 {
     parse(c, line, len, "LHLO", "EHLO");
-    /* RFC 2033 section 4.1: HELO is not known here. */
-    if (c->verb != NULL && strcmp(c->verb, "HELO") == 0)
+    /* RFC 2033 section 4.1: HELO and EHLO are not known here. */
+    if (c->verb != NULL && (strcmp(c->verb, "HELO") == 0 || strcmp(c->verb, "EHLO") == 0)) {
         c->kind = COMMAND_OTHER;
+        c->verb = NULL;
+    }
 }
 
 /* RFC 3207 section 4: the codes; RFC 3463: the enhanced ones. */
@@ -112,7 +114,10 @@ static void say(struct text *out, enum occasion occasion, const struct setting *
 static void say_smtp(struct text *out, enum occasion occasion, const struct command *c,
                      const struct setting *s)
 {
-    if (occasion == SAY_DONE && c != NULL && strcmp(c->verb, "HELO") == 0)
+    /* RFC 3207 section 4: 530 to every command but a few. */
+    if (occasion == SAY_UNKNOWN && !s->handler)
+        occasion = SAY_NEED_TLS;
+    if (occasion == SAY_DONE && c != NULL && c->verb != NULL && strcmp(c->verb, "HELO") == 0)
         text_format(out, "250 %s\r\n", s->host);
     else
         say(out, occasion, s, "ESMTP");

@@ -21,7 +21,7 @@ from pathlib import Path
 from harness import launch, processes, tls
 
 HOST = 'mail.example.org'
-TIMEOUT = 5
+TIMEOUT = 20
 DEFINE = {'HOST': re.escape(HOST)}
 WELCOME = r'(\* OK|\+OK|2\d\d|OK)( .+)?'     # the last line of a handler's greeting
 

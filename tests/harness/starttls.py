@@ -560,7 +560,9 @@ options.starttls = true
 options.certificates = false
 options.info = false
 options.timeout = {TIMEOUT}
-it = IMAP {{server = 'localhost', port = {s.server.port}, username = '{s.daemon.user}', password = '{s.daemon.password}'}}
+it = IMAP {{
+    server = 'localhost', port = {s.server.port}, username = '{s.daemon.user}', password = '{s.daemon.password}'
+}}
 messages = it.INBOX:select_all()
 for _, message in ipairs(messages) do
     local mailbox, number = table.unpack(message)
