@@ -115,7 +115,7 @@ static void say_smtp(struct text *out, enum occasion occasion, const struct comm
                      const struct setting *s)
 {
     /* RFC 3207 section 4: 530 to every command but a few. */
-    if (occasion == SAY_UNKNOWN && !s->handler)
+    if (occasion == SAY_UNKNOWN)
         occasion = SAY_NEED_TLS;
     if (occasion == SAY_DONE && c != NULL && c->verb != NULL && strcmp(c->verb, "HELO") == 0)
         text_format(out, "250 %s\r\n", s->host);
