@@ -206,7 +206,7 @@ SMTP = Dialect(
         C: AUTH CRAM-MD5
         S: 530 5\.7\.0 .+
         C: XYZZY
-        S: 5[03]0 5\.\d\.\d .+
+        S: 530 5\.7\.0 .+
         C:
         S: 50[01] 5\.5\.\d .+
         C: quit
