@@ -14,15 +14,26 @@ void facts_put(struct message_writer *w, const struct facts *f)
     message_put_bytes(w, f->exporter, f->has_exporter ? sizeof f->exporter : 0);
 }
 
+/* The handler gets these in its environment, and may be a shell script. */
+static void get_word(struct message_reader *r, char *text, size_t size)
+{
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+
+    message_get_text(r, text, size);
+    if (strspn(text, letters) != strlen(text))
+        r->failed = true;
+}
+
 void facts_get(struct message_reader *r, struct facts *f)
 {
     size_t len;
 
     memset(f, 0, sizeof *f);
-    message_get_text(r, f->version, sizeof f->version);
-    message_get_text(r, f->cipher, sizeof f->cipher);
-    message_get_text(r, f->group, sizeof f->group);
-    message_get_text(r, f->name, sizeof f->name);
+    get_word(r, f->version, sizeof f->version);
+    get_word(r, f->cipher, sizeof f->cipher);
+    get_word(r, f->group, sizeof f->group);
+    get_word(r, f->name, sizeof f->name);
     f->resumed = message_get_number(r, 1) != 0;
     const uint8_t *exporter = message_get_bytes(r, sizeof f->exporter, &len);
     f->has_exporter = len == sizeof f->exporter;

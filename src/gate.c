@@ -139,6 +139,8 @@ static enum ending run_relay(struct gate *g, const struct relay_client *ops, voi
         note(g, GRAVITY_ERROR,
              "the handler's greeting can't be used after STARTTLS (PREAUTH, or no greeting at all):"
              " use immediate TLS, or a login program as handler");
+    if (r.ending == ENDING_SYSTEM)
+        note(g, GRAVITY_ERROR, "the relay failed: no memory, or poll refused by the system");
     if (r.ending == ENDING_TLS_ERROR)
         note(g, GRAVITY_ERROR,
              "client sent a broken TLS record (damaged, forged, or not allowed here): session "
@@ -167,7 +169,8 @@ static int open_tls(struct gate *g, const struct opening *o, struct tls **t,
                               .sign = ask_for_signature,
                               .signer = g};
     const struct hello *h = &o->hello;
-    if (h->group_count > 0 && h->version_max >= g->o->tls_min &&
+    if (h->group_count > 0 && h->group_count < HELLO_GROUPS_MAX &&
+        h->version_max >= g->o->tls_min &&
         !suites_share_group(g->o->groups, h->groups, h->group_count)) {
         opening_refuse(g->c->out, h, g->o);
         opening_explain_groups(outcome);
@@ -187,6 +190,12 @@ static int open_tls(struct gate *g, const struct opening *o, struct tls **t,
     }
     outcome->gravity = GRAVITY_ERROR;
     (void)snprintf(outcome->text, sizeof outcome->text, "%s", why);
+    if (rc < 0 && why[0] == '\0' && rc != -ECANCELED && rc != -EPIPE) {
+        (void)snprintf(outcome->text, sizeof outcome->text,
+                       "handshake failed: no certificate chain: %s", strerror(-rc));
+        outcome->ending = ENDING_SYSTEM;
+        return rc;
+    }
     outcome->ending = rc == -ENOMEM                      ? ENDING_SYSTEM
                       : rc == -ECANCELED || rc == -EPIPE ? ENDING_SIGTERM
                                                          : ENDING_CONFIGURATION;
@@ -239,13 +248,21 @@ static int report_facts(const struct gate *g, const struct facts *f)
 static enum ending close_unserved(const struct gate *g, struct tls *t, int error)
 {
     io_time deadline = io_deadline(LINGER_SECONDS);
+    char text[160];
 
     tls_close(t);
     while (tls_flush(t) == -EAGAIN)
         if (io_wait(g->c->out, POLLOUT, -1, deadline) < 0)
             break;
     io_linger(g->c->in, g->c->out, deadline);
-    return error == -ENOEXEC ? ENDING_NO_HANDLER : ENDING_SIGTERM;
+    if (error == -ENOEXEC)
+        return ENDING_NO_HANDLER;
+    if (error == -ECANCELED || error == -EPIPE)
+        return ENDING_SIGTERM;
+    (void)snprintf(text, sizeof text, "cannot get the handler from the monitor: %s",
+                   strerror(-error));
+    note(g, GRAVITY_ERROR, text);
+    return ENDING_SYSTEM;
 }
 
 /* TLS from the client's first byte to the end of the session. */

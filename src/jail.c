@@ -176,10 +176,13 @@ static int drop_root(struct jail *j, struct jail_report *report)
     uid_t uid = j->own_id ? OWN_IDS + (uid_t)getpid() : j->account.uid;
     gid_t gid = j->own_id ? OWN_IDS + (gid_t)getpid() : j->account.gid;
 
-    if (j->root < 0 || fchdir(j->root) != 0 || chroot(".") != 0)
+    if (j->mode != JAIL_OFF && (j->root < 0 || fchdir(j->root) != 0 || chroot(".") != 0))
         lacks(report, "an empty root folder");
-    if (setgroups(0, NULL) != 0 && errno != EPERM)
-        return failed(report, "setgroups");
+    if (setgroups(0, NULL) != 0) {
+        if (errno != EPERM)
+            return failed(report, "setgroups");
+        lacks(report, "dropping groups");
+    }
     if (become(uid, gid) == 0)
         return 0;
     /* In a user namespace not every id exists, perhaps none but this. */
@@ -256,9 +259,12 @@ static int allow(scmp_filter_ctx filter, const int *calls, size_t count)
 
     for (size_t i = 0; rc == 0 && i < count; i++)
         rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
-    /* Memory, but never memory to run code from. */
+    /* Memory, but never memory to run code from. Some machines know one call of these two only. */
     if (rc == 0)
         rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+                              SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+    if (rc == 0)
+        rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap2), 1,
                               SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
     return rc;
 }
@@ -280,12 +286,26 @@ static int load_filter(const int *calls, size_t count)
 static int use_seccomp(void)
 {
     static const int calls[] = {
-        SCMP_SYS(read),         SCMP_SYS(write),           SCMP_SYS(poll),
-        SCMP_SYS(ppoll),        SCMP_SYS(recvfrom),        SCMP_SYS(recvmsg),
-        SCMP_SYS(sendto),       SCMP_SYS(sendmsg),         SCMP_SYS(close),
-        SCMP_SYS(shutdown),     SCMP_SYS(getrandom),       SCMP_SYS(brk),
-        SCMP_SYS(munmap),       SCMP_SYS(clock_gettime),   SCMP_SYS(clock_gettime64),
-        SCMP_SYS(rt_sigreturn), SCMP_SYS(restart_syscall), SCMP_SYS(exit),
+        SCMP_SYS(read),
+        SCMP_SYS(write),
+        SCMP_SYS(poll),
+        SCMP_SYS(ppoll),
+        SCMP_SYS(recvfrom),
+        SCMP_SYS(recv),
+        SCMP_SYS(send),
+        SCMP_SYS(recvmsg),
+        SCMP_SYS(sendto),
+        SCMP_SYS(sendmsg),
+        SCMP_SYS(close),
+        SCMP_SYS(shutdown),
+        SCMP_SYS(getrandom),
+        SCMP_SYS(brk),
+        SCMP_SYS(munmap),
+        SCMP_SYS(clock_gettime),
+        SCMP_SYS(clock_gettime64),
+        SCMP_SYS(rt_sigreturn),
+        SCMP_SYS(restart_syscall),
+        SCMP_SYS(exit),
         SCMP_SYS(exit_group),
     };
 
@@ -337,7 +357,7 @@ int jail_enter(struct jail *j, struct jail_report *report)
 {
     report->missing[0] = '\0';
     if (j->mode == JAIL_OFF)
-        return 0;
+        return j->as_root ? drop_root(j, report) : 0;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         lacks(report, "no_new_privs");
     int rc = j->as_root ? drop_root(j, report) : 0;

@@ -37,7 +37,7 @@ struct jail_report {
  * errno. jail_close() closes the folder. */
 int jail_prepare(struct jail *j, const struct options *o);
 
-/* Locks this process in, for good. What the kernel or the build lacks is named in *report and is
+/* Locks this process in, for good; with JAIL_OFF it only stops being root. What the kernel or the build lacks is named in *report and is
  * fatal only in mode JAIL_STRICT; that privileges can't be dropped is fatal always. Opens nothing
  * that stays open. Returns 0, or a negative errno and in *report what failed. Logs nothing. */
 int jail_enter(struct jail *j, struct jail_report *report);

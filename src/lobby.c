@@ -402,6 +402,13 @@ static enum step obey_alone(struct lobby *l, const struct command *c)
     }
 }
 
+static enum step leave_at_once(struct lobby *l)
+{
+    if (pass_raw(l, l->reply_len) < 0)
+        return end(l, ENDING_LEFT);
+    return pass_line(l) == STEP_ON ? STEP_RELAY : STEP_END;
+}
+
 static enum step obey(struct lobby *l)
 {
     char line[LOBBY_LINE_MAX];
@@ -414,7 +421,7 @@ static enum step obey(struct lobby *l)
      * by line, so it leaves at once. */
     if (c.login && (c.kind == COMMAND_LITERAL || c.kind == COMMAND_UNASKED) && l->setting.handler &&
         l->setting.passwords)
-        return pass_line(l) == STEP_ON ? STEP_RELAY : STEP_END;
+        return leave_at_once(l);
     switch (c.kind) {
     case COMMAND_STARTTLS:
         return start_tls(l, &c);

@@ -20,25 +20,36 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#define GATE_LAST_MS 3000 /* what the gate has longer than the handler at the end */
+#define LAST_READS 256
 #define LINGER_SECONDS 2 /* so that a client we can't serve sees an orderly end */
 
-static int take_signals(struct session *s)
+int monitor_begin_signals(struct signals *before)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     struct sigaction usual = {.sa_handler = SIG_DFL};
-    sigset_t set;
 
     (void)sigemptyset(&ignore.sa_mask);
     (void)sigemptyset(&usual.sa_mask);
+    /* A log that nobody reads must not kill us; and if SIGCHLD were ignored, there would be nothing to
+     * wait for. */
+    if (sigaction(SIGPIPE, &ignore, &before->pipe) != 0 ||
+        sigaction(SIGCHLD, &usual, &before->child) != 0 ||
+        sigprocmask(SIG_BLOCK, NULL, &before->mask) != 0)
+        return -errno;
+    return 0;
+}
+
+static int take_signals(struct session *s)
+{
+    sigset_t set;
+
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGCHLD);
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGINT);
     (void)sigaddset(&set, SIGHUP);
-    /* If SIGCHLD were ignored, there would be nothing to wait for. */
-    if (sigaction(SIGPIPE, &ignore, &s->before.pipe) != 0 ||
-        sigaction(SIGCHLD, &usual, &s->before.child) != 0 ||
-        sigprocmask(SIG_BLOCK, &set, &s->before.mask) != 0)
+    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
         return -errno;
     s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return s->signals < 0 ? -errno : 0;
@@ -90,7 +101,7 @@ static int set_up(struct session *s, monitor_gate *gate, struct ucspi *handler_s
         log_error("--handler-user=%s: no such user or group", s->o->handler_user);
         return EX_CONFIG;
     }
-    if (s->o->handler_user != NULL && geteuid() != 0 && geteuid() != s->account.uid) {
+    if (s->o->handler_user != NULL && geteuid() != 0) {
         log_error("--handler-user=%s: only root can change users; leave it out",
                   s->o->handler_user);
         return EX_CONFIG;
@@ -117,9 +128,9 @@ static void gate_reaped(struct session *s, int status)
         ;
     io_close(&s->gate);
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
-        log_error("the gate was killed by its jail for a system call that it must not make; the "
-                  "kernel's log names it; if this is no attack, --jail=off goes without");
-    else if (WIFSIGNALED(status) && s->phase != PHASE_ENDED && WTERMSIG(status) != SIGKILL)
+        log_error("the gate crashed, or tried a system call that its jail forbids, and was killed: "
+                  "the kernel's log names the call; please report it");
+    else if (WIFSIGNALED(status) && s->phase != PHASE_ENDED && !s->gate_told)
         log_error("the gate was killed by signal %d (%s)", WTERMSIG(status),
                   strsignal(WTERMSIG(status)));
     if (s->phase != PHASE_ENDED)
@@ -134,23 +145,37 @@ static void handler_reaped(struct session *s, int status)
     s->term_at = 0;
     s->kill_at = 0;
     s->handler_result = handler_status(status);
-    if (WIFSIGNALED(status) && !s->handler_told)
+    /* SIGPIPE is how many programs learn that their client has gone. */
+    if (WIFSIGNALED(status) && !s->handler_told && WTERMSIG(status) != SIGPIPE)
         log_error("handler %s was killed by signal %d (%s)", s->o->handler[0], WTERMSIG(status),
                   strsignal(WTERMSIG(status)));
     (void)session_send(s, MESSAGE_EXITED);
+}
+
+/* True if this child has ended. One that can't be waited for is as good as ended. */
+static bool has_ended(pid_t pid, int *status)
+{
+    pid_t got;
+
+    do {
+        got = waitpid(pid, status, WNOHANG);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0)
+        *status = 0;
+    return got != 0;
 }
 
 static void reap(struct session *s)
 {
     int status;
 
-    if (s->handler.pid > 0 && waitpid(s->handler.pid, &status, WNOHANG) == s->handler.pid)
+    if (s->handler.pid > 0 && has_ended(s->handler.pid, &status))
         handler_reaped(s, status);
-    if (s->old_pid > 0 && waitpid(s->old_pid, &status, WNOHANG) == s->old_pid) {
+    if (s->old_pid > 0 && has_ended(s->old_pid, &status)) {
         s->old_pid = 0;
         s->old_term_at = s->old_kill_at = 0;
     }
-    if (s->gate_pid > 0 && waitpid(s->gate_pid, &status, WNOHANG) == s->gate_pid)
+    if (s->gate_pid > 0 && has_ended(s->gate_pid, &status))
         gate_reaped(s, status);
 }
 
@@ -165,6 +190,7 @@ static void stop(struct session *s)
     s->stopping = true;
     session_ending(s, ENDING_SIGTERM);
     s->kill_at = session_after_grace(s);
+    s->gate_kill_at = s->kill_at + GATE_LAST_MS;
     s->term_at = 0;
     s->handler_told = true;
     if (s->handler.pid > 0)
@@ -214,8 +240,15 @@ static void enforce(struct session *s)
             log_note("handler %s ignores SIGTERM: SIGKILL", s->o->handler[0]);
             (void)kill(s->handler.pid, SIGKILL);
         }
-        if (s->gate_pid > 0)
+    }
+    /* The gate gets the time to tell its client about the handler's end. */
+    if (s->gate_kill_at != 0 && io_remaining(s->gate_kill_at) == 0) {
+        s->gate_kill_at = 0;
+        if (s->gate_pid > 0) {
+            log_error("the gate does not end: SIGKILL");
+            s->gate_told = true;
             (void)kill(s->gate_pid, SIGKILL);
+        }
     }
 }
 
@@ -225,7 +258,7 @@ static void watch(struct session *s)
         struct pollfd p[] = {{.fd = s->signals, .events = POLLIN},
                              {.fd = s->gate, .events = POLLIN},
                              {.fd = s->handler.errors, .events = POLLIN}};
-        io_time next = io_earlier(io_earlier(s->term_at, s->kill_at),
+        io_time next = io_earlier(io_earlier(io_earlier(s->term_at, s->kill_at), s->gate_kill_at),
                                   io_earlier(s->old_term_at, s->old_kill_at));
         int n = poll(p, sizeof p / sizeof p[0], io_remaining(next));
         if (n < 0 && errno != EINTR) {
@@ -235,19 +268,40 @@ static void watch(struct session *s)
         if (n > 0 && p[1].revents != 0)
             (void)service_take_message(s);
         if (n > 0 && p[2].revents != 0)
-            session_take_diagnostics(s);
+            (void)session_take_diagnostics(s);
         if (n > 0 && p[0].revents != 0)
             take_signal(s);
         enforce(s);
     }
+    /* At most what a pipe holds: a child of the handler may go on writing. */
+    for (int i = 0; i < LAST_READS && s->handler.errors >= 0 && session_take_diagnostics(s); i++)
+        ;
     if (s->handler.errors >= 0)
-        session_take_diagnostics(s);
+        (void)session_take_diagnostics(s);
 }
 
-int monitor_run(struct connection *c, const struct options *o, monitor_gate *gate)
+static void begin(struct session *s)
+{
+    int rc = service_begin(s);
+
+    if (rc == 0)
+        return;
+    /* Perhaps the gate has failed already, and says why. */
+    while (s->gate >= 0 && service_take_message(s))
+        ;
+    if (s->phase == PHASE_ENDED)
+        return;
+    log_error("cannot speak to the gate: %s", strerror(-rc));
+    session_ending(s, ENDING_SYSTEM);
+    io_close(&s->gate);
+}
+
+int monitor_run(struct connection *c, const struct options *o, const struct signals *before,
+                monitor_gate *gate)
 {
     struct session s = {.o = o,
                         .c = c,
+                        .before = *before,
                         .signals = -1,
                         .gate = -1,
                         .handler = {.in = -1, .out = -1, .errors = -1},
@@ -276,9 +330,10 @@ int monitor_run(struct connection *c, const struct options *o, monitor_gate *gat
     if (!s.have_tls && o->starttls == NULL) {
         session_ending(&s, ENDING_CONFIGURATION);
         io_close(&s.gate);
-    } else if (service_begin(&s) < 0) {
-        session_ending(&s, ENDING_GATE_DIED);
+    } else {
+        begin(&s);
     }
+    session_bound_gate(&s);
     watch(&s);
     vault_wipe(&s.vault);
     session_summarise(&s);

@@ -5,6 +5,7 @@
 #define POSTERN_MONITOR_H
 
 #include "activation.h"
+#include "handler.h"
 #include "jail.h"
 #include "options.h"
 #include "ucspi.h"
@@ -13,8 +14,13 @@
 typedef void monitor_gate(struct connection *c, const struct options *o, struct jail *j, int vault,
                           struct ucspi *ucspi);
 
+/* To be called before anything is logged: from here on SIGPIPE is ignored and SIGCHLD is not.
+ * *before is what the handler gets back. Returns 0 or a negative errno. */
+int monitor_begin_signals(struct signals *before);
+
 /* Serves one connection from start to end; takes the connection over. Returns the exit status:
  * the handler's own if one ran, else one of sysexits(3). */
-int monitor_run(struct connection *c, const struct options *o, monitor_gate *gate);
+int monitor_run(struct connection *c, const struct options *o, const struct signals *before,
+                monitor_gate *gate);
 
 #endif

@@ -92,6 +92,9 @@ static void explain_silence(const struct opening *o, int error, const struct opt
         tell(outcome, ENDING_TIMEOUT_HANDSHAKE, GRAVITY_ERROR,
              "handshake failed: no whole ClientHello in %u seconds (--timeout-handshake)",
              options->timeout_handshake);
+    else if (error != -EPIPE)
+        tell(outcome, ENDING_SYSTEM, GRAVITY_ERROR, "cannot wait for the client: %s",
+             strerror(-error));
     else
         tell(outcome, ENDING_LEFT, GRAVITY_NOTE,
              o->len == 0 ? "client left without a word (a port scan or a health check?)"
@@ -146,6 +149,8 @@ void opening_explain(const struct hello *h, int error, const char *why,
         tell(outcome, ENDING_LEFT, GRAVITY_NOTE, "%s (a port scan?)", why);
     else if (h->version_max < options->tls_min)
         explain_version(h, options, outcome);
+    else if (*why == '\0')
+        tell(outcome, ENDING_SYSTEM, GRAVITY_ERROR, "handshake failed: %s", strerror(-error));
     else
         tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR, "handshake failed: %s", why);
 }

@@ -54,7 +54,7 @@ static int check_words(const struct options *o)
     return policy_check(o) < 0 ? EX_USAGE : 0;
 }
 
-static int serve(const struct options *o)
+static int serve(const struct options *o, const struct signals *before)
 {
     struct connection c;
     char about[160];
@@ -63,18 +63,26 @@ static int serve(const struct options *o)
     int status = activation_take(&c);
     if (status != 0)
         return status;
+    if (o->ucspi_tls && c.client.family == AF_UNSPEC && strcmp(c.client.text, "pipe") == 0) {
+        log_error("--ucspi-tls: the connection is a pair of pipes, but has to be a socket");
+        activation_close(&c);
+        return EX_USAGE;
+    }
     (void)snprintf(about, sizeof about, "client=%s ", c.client.text);
     log_about(about);
-    return monitor_run(&c, o, gate_run);
+    return monitor_run(&c, o, before, gate_run);
 }
 
 int main(int argc, char **argv)
 {
     struct options o;
+    struct signals before;
     int status;
 
-    if (io_fill_standard() < 0)
+    if (monitor_begin_signals(&before) < 0 || io_fill_standard() < 0) {
+        log_error("cannot set up signals and standard descriptors: %s", strerror(errno));
         return EX_OSERR;
+    }
     open_first_log();
     status = options_read(&o, argc, argv);
     if (status == 0)
@@ -91,7 +99,7 @@ int main(int argc, char **argv)
             status = check_run(&o, stdout);
             break;
         case ACTION_SERVE:
-            status = serve(&o);
+            status = serve(&o, &before);
             break;
         }
     }

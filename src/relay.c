@@ -13,6 +13,9 @@
 /* How often over its grace a handler may go on that still has output for its client. */
 #define GRACE_FACTOR 10
 
+/* After how many turns without a pause orders are looked for. */
+#define ROUNDS 64
+
 /* One direction. */
 struct flow {
     uint8_t *bytes;
@@ -221,6 +224,8 @@ static bool read_handler(struct state *s)
     }
     s->greeting = false;
     s->handler_ended = true;
+    if (n < 0 && n != -EAGAIN && n != -ECONNRESET)
+        end(s, ENDING_SYSTEM);
     end(s, s->draining ? ENDING_SIGTERM : ENDING_HANDLER_CLOSE);
     return true;
 }
@@ -364,8 +369,18 @@ static void close_client(struct state *s)
         io_linger(r->client_in, r->client_out, deadline);
 }
 
+static void glance_at_orders(struct state *s)
+{
+    struct pollfd p = {.fd = s->r->control, .events = POLLIN};
+
+    if (poll(&p, 1, 0) > 0)
+        obey(s);
+}
+
 static void run(struct state *s)
 {
+    unsigned rounds = 0;
+
     for (;;) {
         bool moved = read_client(s);
         moved |= write_handler(s);
@@ -380,6 +395,9 @@ static void run(struct state *s)
             return;
         if (moved)
             s->idle_since = io_now();
+        /* Orders are heard in wait(), which a busy session may not come to. */
+        if (moved && ++rounds % ROUNDS == 0)
+            glance_at_orders(s);
         if (overdue(s) || (!moved && wait(s, unsent) < 0))
             return;
     }

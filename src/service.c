@@ -104,12 +104,14 @@ static void give_handler(struct session *s)
 static void take_facts(struct session *s, struct message_reader *r)
 {
     facts_get(r, &s->facts);
-    if (!message_complete(r) || s->phase != PHASE_CHAIN) {
+    /* There is no handshake without a signature: tickets are not given. */
+    if (!message_complete(r) || s->phase != PHASE_CHAIN || s->vault.signatures > 0 || s->stopping) {
         refuse_message(s, r);
         return;
     }
     s->phase = PHASE_SESSION;
     s->have_facts = true;
+    session_bound_gate(s);
     vault_wipe(&s->vault);
     if (!s->o->ucspi_tls && service_start_handler(s, &s->facts, NULL) < 0)
         session_ending(s, ENDING_NO_HANDLER);
@@ -121,7 +123,7 @@ static void take_facts(struct session *s, struct message_reader *r)
 /* The policies auth and optional: a handler answers before TLS. Once. */
 static void start_plaintext(struct session *s, struct message_reader *r)
 {
-    if (s->phase != PHASE_OPENING || s->o->starttls == NULL ||
+    if (s->phase != PHASE_OPENING || s->stopping || s->o->starttls == NULL ||
         !policy_has_handler(policy_for(s->o, &s->c->client, &s->c->server))) {
         refuse_message(s, r);
         return;
@@ -159,6 +161,8 @@ static void leave_lobby(struct session *s, struct message_reader *r)
         return;
     }
     s->phase = PHASE_SESSION;
+    s->left_lobby = true;
+    session_bound_gate(s);
     lay_down(s);
 }
 
@@ -174,6 +178,7 @@ static void take_end(struct session *s, struct message_reader *r)
         return;
     }
     s->phase = PHASE_ENDED;
+    session_bound_gate(s);
     session_ending(s, ending);
     s->in = in;
     s->out = out;
@@ -203,6 +208,7 @@ bool service_take_message(struct session *s)
         return false;
     if (rc == -EPIPE) {
         io_close(&s->gate);
+        session_bound_gate(s);
         return false;
     }
     if (rc < 0) {

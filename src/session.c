@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LAST_SECONDS 10 /* for whoever should be gone and is not, where --timeout-grace is 0 */
+#define DIAGNOSTICS_MAX 200 /* lines of the handler's standard error */
+#define SLACK_SECONDS 10    /* over its own limits before the gate is killed */
+#define LAST_SECONDS 10     /* for whoever should be gone and is not, where --timeout-grace is 0 */
 
 void session_ending(struct session *s, enum ending ending)
 {
@@ -21,6 +23,21 @@ void session_ending(struct session *s, enum ending ending)
 io_time session_after_grace(const struct session *s)
 {
     return io_deadline(s->o->timeout_grace != 0 ? s->o->timeout_grace : LAST_SECONDS);
+}
+
+void session_bound_gate(struct session *s)
+{
+    const struct options *o = s->o;
+    unsigned grace = o->timeout_grace != 0 ? o->timeout_grace : LAST_SECONDS;
+
+    s->gate_kill_at = 0;
+    if (s->phase == PHASE_ENDED || s->gate < 0)
+        s->gate_kill_at = io_deadline(SLACK_SECONDS);
+    else if (s->phase == PHASE_SESSION && o->timeout_session != 0)
+        s->gate_kill_at = io_deadline(o->timeout_session + 2 * grace + SLACK_SECONDS);
+    else if (s->phase < PHASE_SESSION && !o->ucspi_tls && o->timeout_handshake != 0 &&
+             (o->starttls == NULL || o->timeout_lobby != 0))
+        s->gate_kill_at = io_deadline(o->timeout_handshake + o->timeout_lobby + SLACK_SECONDS);
 }
 
 int session_send(struct session *s, enum message_type type)
@@ -37,37 +54,48 @@ int session_send(struct session *s, enum message_type type)
 void session_end_gate(struct session *s)
 {
     io_close(&s->gate);
+    s->gate_told = true;
     if (s->gate_pid > 0)
         (void)kill(s->gate_pid, SIGKILL);
     session_ending(s, ENDING_GATE_DIED);
 }
 
-void session_take_diagnostics(struct session *s)
+/* Logs one line of the handler's standard error, up to a bound: a handler that floods it must not
+ * flood the log. */
+static void log_diagnostic(struct session *s, const char *text, size_t len)
 {
     char line[2 * SESSION_DIAGNOSTIC_MAX];
-    ssize_t n;
 
-    while ((n = io_read(s->handler.errors, s->diagnostic + s->diagnostic_len,
-                        sizeof s->diagnostic - s->diagnostic_len)) > 0) {
-        s->diagnostic_len += (size_t)n;
-        for (;;) {
-            char *newline = memchr(s->diagnostic, '\n', s->diagnostic_len);
-            bool full = s->diagnostic_len == sizeof s->diagnostic;
-            if (newline == NULL && !full)
-                break;
-            size_t len = newline != NULL ? (size_t)(newline - s->diagnostic) : s->diagnostic_len;
-            log_note("handler: %s", log_sentence(line, sizeof line, s->diagnostic, len));
-            len += newline != NULL;
-            s->diagnostic_len -= len;
-            memmove(s->diagnostic, s->diagnostic + len, s->diagnostic_len);
-        }
+    s->diagnostics++;
+    if (s->diagnostics < DIAGNOSTICS_MAX)
+        log_note("handler: %s", log_sentence(line, sizeof line, text, len));
+    else if (s->diagnostics == DIAGNOSTICS_MAX)
+        log_note("handler writes too much to its standard error: further lines are dropped");
+}
+
+bool session_take_diagnostics(struct session *s)
+{
+    ssize_t n = io_read(s->handler.errors, s->diagnostic + s->diagnostic_len,
+                        sizeof s->diagnostic - s->diagnostic_len);
+
+    for (s->diagnostic_len += n > 0 ? (size_t)n : 0; n > 0;) {
+        char *newline = memchr(s->diagnostic, '\n', s->diagnostic_len);
+        bool full = s->diagnostic_len == sizeof s->diagnostic;
+        if (newline == NULL && !full)
+            return true;
+        size_t len = newline != NULL ? (size_t)(newline - s->diagnostic) : s->diagnostic_len;
+        log_diagnostic(s, s->diagnostic, len);
+        len += newline != NULL;
+        s->diagnostic_len -= len;
+        memmove(s->diagnostic, s->diagnostic + len, s->diagnostic_len);
     }
     if (n == -EAGAIN && s->handler.pid > 0)
-        return;
+        return false;
     if (s->diagnostic_len > 0)
-        log_note("handler: %s", log_sentence(line, sizeof line, s->diagnostic, s->diagnostic_len));
+        log_diagnostic(s, s->diagnostic, s->diagnostic_len);
     s->diagnostic_len = 0;
     io_close(&s->handler.errors);
+    return false;
 }
 
 static const char *start_word(const struct session *s)
@@ -76,7 +104,7 @@ static const char *start_word(const struct session *s)
         return "ucspi-tls";
     if (s->o->starttls == NULL)
         return "immediate";
-    return s->phase >= PHASE_SESSION && s->handler_ran && !s->have_facts ? "plaintext" : "starttls";
+    return s->left_lobby ? "plaintext" : "starttls";
 }
 
 void session_summarise(const struct session *s)

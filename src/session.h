@@ -45,11 +45,14 @@ struct session {
     pid_t old_pid; /* the handler of the plaintext phase; 0: none */
     io_time old_term_at;
     io_time old_kill_at;
+    bool gate_told;    /* it was we who killed the gate */
+    bool left_lobby;   /* the session goes on in plaintext */
     bool handler_told; /* ... to end; so a signal that kills it is ours */
     bool handler_ran;
     int handler_result; /* its exit status */
     char diagnostic[SESSION_DIAGNOSTIC_MAX];
     size_t diagnostic_len;
+    unsigned diagnostics; /* lines so far */
     struct facts facts;
     bool have_facts;
     bool have_tls;      /* certificates and keys are usable */
@@ -58,9 +61,10 @@ struct session {
     uint64_t in, out;
     enum ending ending;
     bool ending_known;
-    bool stopping;   /* SIGTERM has come */
-    io_time term_at; /* when the handler gets SIGTERM; 0: not planned */
-    io_time kill_at; /* when whoever is left gets SIGKILL */
+    bool stopping;        /* SIGTERM has come */
+    io_time term_at;      /* when the handler gets SIGTERM; 0: not planned */
+    io_time kill_at;      /* when it gets SIGKILL */
+    io_time gate_kill_at; /* when the gate gets SIGKILL, whatever it is doing */
 };
 
 /* Notes how the connection ended; the first cause stays. */
@@ -69,14 +73,19 @@ void session_ending(struct session *s, enum ending ending);
 /* When a handler's time is up that has been told to end now. */
 io_time session_after_grace(const struct session *s);
 
+/* Sets or renews the moment by which the gate must be gone, from how far it has come: it keeps its
+ * own time, but it may have been taken over. */
+void session_bound_gate(struct session *s);
+
 /* Sends the gate a message of this type and nothing in it. Returns 0 or a negative errno. */
 int session_send(struct session *s, enum message_type type);
 
 /* The gate has broken a rule: nothing that it says is listened to any more. */
 void session_end_gate(struct session *s);
 
-/* Logs whole lines of the handler's standard error, or all there is when it has ended. */
-void session_take_diagnostics(struct session *s);
+/* Reads once from the handler's standard error and logs the lines that are whole, or all there is when
+ * it has ended. Returns true if more may be there. */
+bool session_take_diagnostics(struct session *s);
 
 /* Writes the summary line. */
 void session_summarise(const struct session *s);

@@ -17,7 +17,8 @@
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
 #define SEED_DEVICE 1
-#define QUEUE_MAX ((size_t)64 * 1024) /* more than this unsent is an error */
+#define READ_BUDGET ((size_t)256 * 1024) /* bytes; one call gives no data after so many only */
+#define QUEUE_MAX ((size_t)64 * 1024)    /* more than this unsent is an error */
 #define QUEUE_STOP_READING ((size_t)32 * 1024)
 
 struct tls {
@@ -31,6 +32,7 @@ struct tls {
     size_t queue_at;
     size_t queue_len;
     size_t queue_size;
+    size_t budget;   /* how much the library may still read before others have their turn */
     int write_error; /* of the descriptor, as a negative errno */
     bool reset;
     bool ended;        /* the client's FIN has come */
@@ -74,10 +76,11 @@ static int receive(WOLFSSL *ssl, char *buf, int size, void *context)
     }
     /* The library reads on by itself as long as there is nothing for us, but what it answers has to
      * go somewhere. */
-    if (!tls_may_read(t))
+    if (!tls_may_read(t) || t->budget == 0)
         return WOLFSSL_CBIO_ERR_WANT_READ;
     ssize_t n = io_receive(t->in, buf, (size_t)size);
     if (n > 0) {
+        t->budget -= (size_t)n < t->budget ? (size_t)n : t->budget;
         t->header_len = (size_t)n == sizeof t->header ? sizeof t->header : 0;
         memcpy(t->header, buf, t->header_len);
         return (int)n;
@@ -377,7 +380,7 @@ static int explain(struct tls *t, int error, char *why)
 /* Waits until the client can go on: for its bytes, and while records are queued for room. */
 static int wait_for_client(const struct tls *t, bool reading, int watch, io_time deadline)
 {
-    struct pollfd p[3] = {{.fd = reading ? t->in : -1, .events = POLLIN},
+    struct pollfd p[3] = {{.fd = reading && tls_may_read(t) ? t->in : -1, .events = POLLIN},
                           {.fd = t->queue_len > 0 ? t->out : -1, .events = POLLOUT},
                           {.fd = watch, .events = POLLIN}};
     int n;
@@ -395,6 +398,7 @@ static int wait_for_client(const struct tls *t, bool reading, int watch, io_time
 int tls_handshake(struct tls *t, int watch, io_time deadline, char *why)
 {
     for (;;) {
+        t->budget = READ_BUDGET;
         int done = wolfSSL_accept(t->ssl);
         int error = done == WOLFSSL_SUCCESS ? 0 : wolfSSL_get_error(t->ssl, done);
         if (error != 0 && error != WOLFSSL_ERROR_WANT_READ) {
@@ -436,6 +440,7 @@ void tls_take_facts(struct tls *t, struct facts *facts)
 
 ssize_t tls_read(struct tls *t, void *buf, size_t len)
 {
+    t->budget = READ_BUDGET;
     int n = wolfSSL_read(t->ssl, buf, (int)len);
 
     if (n > 0)
@@ -445,9 +450,7 @@ ssize_t tls_read(struct tls *t, void *buf, size_t len)
         return -EAGAIN;
     if (error == WOLFSSL_ERROR_ZERO_RETURN)
         return 0;
-    if (t->write_error != 0)
-        return t->write_error;
-    if (t->reset)
+    if (t->write_error != 0 || t->reset)
         return -ECONNRESET;
     return t->ended ? -EPIPE : -EPROTO;
 }

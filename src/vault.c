@@ -133,9 +133,8 @@ int vault_unlock(struct vault *v, const struct options *o, bool thorough)
     if (rc == 0)
         return 0;
     if (rc == -EKEYREJECTED)
-        log_error("%s: key does not match the first certificate of %s: each key belongs to one "
-                  "certificate",
-                  bad->key_file, bad->cert_file);
+        log_error("%s: key does not match the first certificate of %s; try --check", bad->key_file,
+                  bad->cert_file);
     else
         log_error("%s: not a private key of the kind that %s needs (%s): key does not match",
                   bad->key_file, bad->cert_file, certs_kind_name(bad->chain.kind));

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Sessions in which something fails: a system call, memory, descriptors, the log, a process.
 
-An Injector runs postern under tests/hook/faults.c, which makes one system call of one process fail, or kills that process
-there. What the client sees of a session is an Outcome: it may be cut short, but it may never be garbage or silence.
+An Injector runs postern under tests/hook/faults.c, which makes one system call of one process fail, or kills that
+process there. What the client sees of a session is an Outcome: it may be cut short, but it may never be garbage or
+silence.
 """
 
 import errno
@@ -23,10 +24,11 @@ TOP = Path(__file__).resolve().parent.parent.parent
 SOURCE = TOP / 'tests' / 'hook' / 'faults.c'
 HOOK = TOP / 'build' / 'hook'
 
-LIMIT = 8       # seconds after which a session hangs: more than all time-outs together
+LIMIT = 6       # seconds after which a session hangs: more than all time-outs together
 SLOW = 1.5      # seconds: longer than any session that needn't wait for a time-out
 TIMEOUTS = ['--timeout-lobby=2', '--timeout-handshake=2', '--timeout-idle=3', '--timeout-grace=1']
-EXITS = {0, os.EX_USAGE, os.EX_DATAERR, os.EX_UNAVAILABLE, os.EX_OSERR, os.EX_TEMPFAIL, os.EX_PROTOCOL, os.EX_CONFIG}
+EXITS = {0, os.EX_USAGE, os.EX_DATAERR, os.EX_UNAVAILABLE, os.EX_SOFTWARE, os.EX_OSERR, os.EX_TEMPFAIL, os.EX_PROTOCOL,
+         os.EX_CONFIG}
 TOLD = {128 + signal.SIGTERM, 128 + signal.SIGKILL, 128 + signal.SIGPIPE}     # a handler that was told to end
 
 
@@ -58,6 +60,8 @@ class Wrapped(launch.Direct):
 
     def __init__(self, command, folder, prefix=(), **more):
         super().__init__([*prefix, *command], folder, **more)
+        # Where AddressSanitizer is built in: it can't look for leaks under a tracer or a limit.
+        self.environment['ASAN_OPTIONS'] = 'detect_leaks=0'
 
 
 @dataclass
@@ -187,6 +191,8 @@ def hear(conversation, pattern):
     line = conversation.line()
     if lobby.matches(pattern, line):
         return
+    if lobby.matches(pattern.replace(' STARTTLS', ''), line):
+        raise Refused(f'no STARTTLS in {line!r}')
     if not NO.fullmatch(line):
         raise ssl.SSLError(f'garbage: {line!r} is not {pattern!r}')
     rest = b''
@@ -270,18 +276,23 @@ class Injector:
         self.ca = pair.ca
         self.number = 0
         self.command = [postern, *pair.options(), *TIMEOUTS, *more, *options, '--', *handler]
-        self.environment = {'ASAN_OPTIONS': 'detect_leaks=0', 'PATH': os.environ['PATH']}
 
     def run(self, fault):
         self.number += 1
         folder = self.folder / str(self.number)
         prefix = [self.program, folder / 'report', LIMIT, *fault.words()]
-        with Wrapped(self.command, folder, prefix, environment=self.environment) as server:
+        with Wrapped(self.command, folder, prefix) as server:
             outcome = watch(self.client, server, self.ca)
             end = server.wait(LIMIT + 5)
+        no_child_is_left()
         trial = Trial(fault, outcome, end.status, end.log, Report.read(folder / 'report'))
         shutil.rmtree(folder)
         return trial
+
+
+def gate_of(monitor):
+    """The gate's process id: it is the monitor's only child that is postern, too."""
+    return next(child.pid for child in tls.children(monitor.pid) if child.name == 'postern')
 
 
 def no_child_is_left(seconds=3):

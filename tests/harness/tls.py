@@ -8,6 +8,7 @@ client_hello() makes the first message by hand. Unprivileged starts postern as a
 
 import ctypes
 import ctypes.util
+import functools
 import os
 import select
 import shutil
@@ -351,9 +352,17 @@ def gate_of(monitor):
     return processes.until(waiting, 'the gate to wait')
 
 
+@functools.lru_cache(None)
+def seccomp_of(program):
+    """What /proc/PID/status says of Seccomp in the jail of this build: 2, or 0 where it was built without."""
+    version = subprocess.run([program, '--version'], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return '0' if 'without seccomp' in version else '2'
+
+
 def jailed(pid):
     try:
-        return status(pid)['Seccomp'] == '2'
+        about = status(pid)
+        return about['NoNewPrivs'] == '1' and about['Seccomp'] == seccomp_of(os.readlink(f'/proc/{pid}/exe'))
     except (FileNotFoundError, ProcessLookupError):
         return False
 
