@@ -3,6 +3,14 @@
 #ifndef POSTERN_ALERT_H
 #define POSTERN_ALERT_H
 
+/* Those that postern sends by itself. */
+enum {
+    ALERT_HANDSHAKE_FAILURE = 40,
+    ALERT_PROTOCOL_VERSION = 70,
+    ALERT_INTERNAL_ERROR = 80,
+    ALERT_UNRECOGNIZED_NAME = 112
+};
+
 /* The registered name of an alert (RFC 8446 section 6), such as "unknown_ca". */
 const char *alert_name(int code);
 

@@ -70,7 +70,7 @@ static void check_pair(struct report *r, const struct vault_pair *p)
 {
     const struct chain *c = &p->chain;
 
-    line(r, "ok  ", "%s: %s certificate, %u bits, for %s", p->cert_file, certs_kind_name(c->kind),
+    line(r, "ok  ", "%s: %s certificate, %u bits, for %s", p->cert_file, chain_kind_name(c->kind),
          c->bits, c->names[0] != '\0' ? c->names : "no name at all");
     line(r, "ok  ", "%s: %u certificate%s, in order", p->cert_file, c->count,
          c->count == 1 ? "" : "s");

@@ -121,6 +121,7 @@ void environment_describe(struct environment *e, const struct peer *client,
     environment_set(e, "SSL_CIPHER", facts->cipher);
     environment_set(e, "SSL_TLS_SNI", facts->name);
     environment_set(e, "SSL_TLS_SNI_SERVERNAME", facts->name);
+    environment_set(e, "POSTERN_TLS_ALPN", facts->alpn);
     environment_set(e, "SSL_SESSION_RESUMED", facts->resumed ? "Resumed" : "Initial");
     environment_set(e, "SSL_CLIENT_VERIFY", "NONE");
     if (facts->has_exporter) {

@@ -10,6 +10,7 @@ void facts_put(struct message_writer *w, const struct facts *f)
     message_put_text(w, f->cipher);
     message_put_text(w, f->group);
     message_put_text(w, f->name);
+    message_put_text(w, f->alpn);
     message_put_number(w, f->resumed);
     message_put_bytes(w, f->exporter, f->has_exporter ? sizeof f->exporter : 0);
 }
@@ -18,7 +19,7 @@ void facts_put(struct message_writer *w, const struct facts *f)
 static void get_word(struct message_reader *r, char *text, size_t size)
 {
     static const char letters[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/";
 
     message_get_text(r, text, size);
     if (strspn(text, letters) != strlen(text))
@@ -34,6 +35,7 @@ void facts_get(struct message_reader *r, struct facts *f)
     get_word(r, f->cipher, sizeof f->cipher);
     get_word(r, f->group, sizeof f->group);
     get_word(r, f->name, sizeof f->name);
+    get_word(r, f->alpn, sizeof f->alpn);
     f->resumed = message_get_number(r, 1) != 0;
     const uint8_t *exporter = message_get_bytes(r, sizeof f->exporter, &len);
     f->has_exporter = len == sizeof f->exporter;

@@ -14,6 +14,7 @@ struct facts {
     char cipher[64];  /* IANA's name */
     char group[24];   /* "x25519" */
     char name[256];   /* the server name that the client asked for */
+    char alpn[32];    /* the protocol agreed on by ALPN */
     bool resumed;
     bool has_exporter;
     uint8_t exporter[32]; /* RFC 9266 */

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "gate.h"
 
+#include "alert.h"
 #include "client.h"
 #include "facts.h"
 #include "io.h"
 #include "lobby.h"
 #include "message.h"
 #include "opening.h"
+#include "policy.h"
+#include "staple.h"
 #include "suites.h"
 #include "tls.h"
 #include "vault.h"
@@ -156,36 +159,83 @@ static int ask_for_signature(void *who, enum sign_as how, const uint8_t *data, s
     return vault_ask_signature(g->vault, how, data, len, sig, sig_len);
 }
 
-/* Makes the TLS session for this ClientHello. Returns 0, or a negative errno and the outcome. */
-static int open_tls(struct gate *g, const struct opening *o, struct tls **t,
-                    struct outcome *outcome)
+/* The response is judged only for clients that ask for it. */
+static void judge_staple(const struct gate *g, const struct hello *h, struct vault_chain *c)
 {
-    char why[TLS_WHY_SIZE] = "";
+    const struct staple s = {c->der, c->len, c->staple, c->staple_len};
+    char why[TLS_WHY_SIZE], text[TLS_WHY_SIZE + 80];
+
+    if (c->staple_len == 0 || (h->wants_staple && staple_check(&s, why) == 0))
+        return;
+    c->staple_len = 0;
+    if (!h->wants_staple)
+        return;
+    (void)snprintf(text, sizeof text, "--ocsp: response not shown to the client: %s", why);
+    note(g, GRAVITY_ERROR, text);
+}
+
+/* No certificate for this client: answers its ClientHello and says why. */
+static void refuse_hello(const struct gate *g, const struct hello *h, int error,
+                         struct outcome *outcome)
+{
+    switch (error) {
+    case -ENXIO:
+        opening_refuse(g->c->out, ALERT_UNRECOGNIZED_NAME);
+        opening_explain_name(h, outcome);
+        break;
+    case -EKEYREJECTED: /* the monitor has said what is wrong with it */
+        opening_refuse(g->c->out, ALERT_INTERNAL_ERROR);
+        *outcome = (struct outcome){.ending = ENDING_CONFIGURATION};
+        break;
+    default:
+        opening_refuse(g->c->out, opening_alert(h, g->o));
+        opening_explain_certificates(h, g->o, outcome);
+    }
+}
+
+/* Asks for a certificate chain and makes the TLS session for it. */
+static int make_tls(struct gate *g, const struct opening *o, uint8_t *buf, struct tls **t,
+                    char *why)
+{
     struct tls_setup setup = {.version_min = g->o->tls_min,
                               .ciphers = g->o->ciphers,
                               .groups = g->o->groups,
+                              .alpn = policy_alpn(g->o, &g->c->server),
                               .first = o->bytes,
                               .first_len = o->len,
                               .sign = ask_for_signature,
                               .signer = g};
+    struct vault_chain c;
+    int rc = vault_ask_chain(g->vault, &o->hello, buf, MESSAGE_MAX, &c);
+
+    if (rc < 0)
+        return rc;
+    judge_staple(g, &o->hello, &c);
+    setup.chain = c.der;
+    setup.chain_len = c.len;
+    setup.staple = c.staple;
+    setup.staple_len = c.staple_len;
+    return tls_new(t, g->c->in, g->c->out, &setup, why);
+}
+
+/* Makes the TLS session for this ClientHello; the chain goes to buf (MESSAGE_MAX bytes), which has
+ * to stay for as long as the handshake. Returns 0, or a negative errno and the outcome. */
+static int open_tls(struct gate *g, const struct opening *o, uint8_t *buf, struct tls **t,
+                    struct outcome *outcome)
+{
+    char why[TLS_WHY_SIZE] = "";
     const struct hello *h = &o->hello;
+
     if (h->group_count > 0 && h->group_count < HELLO_GROUPS_MAX &&
         h->version_max >= g->o->tls_min &&
         !suites_share_group(g->o->groups, h->groups, h->group_count)) {
-        opening_refuse(g->c->out, h, g->o);
+        opening_refuse(g->c->out, opening_alert(h, g->o));
         opening_explain_groups(outcome);
         return -EPROTO;
     }
-    uint8_t *buf = malloc(MESSAGE_MAX);
-    int rc = buf == NULL ? -ENOMEM : 0;
-    if (rc == 0)
-        rc = vault_ask_chain(g->vault, &o->hello, buf, MESSAGE_MAX, &setup.chain, &setup.chain_len);
-    if (rc == 0)
-        rc = tls_new(t, g->c->in, g->c->out, &setup, why);
-    free(buf);
-    if (rc == -ENOENT) {
-        opening_refuse(g->c->out, &o->hello, g->o);
-        opening_explain_certificates(&o->hello, g->o, outcome);
+    int rc = make_tls(g, o, buf, t, why);
+    if (rc == -ENOENT || rc == -ENXIO || rc == -EKEYREJECTED) {
+        refuse_hello(g, h, rc, outcome);
         return rc;
     }
     outcome->gravity = GRAVITY_ERROR;
@@ -209,13 +259,15 @@ static int shake_hands(struct gate *g, struct tls **t, struct facts *facts, stru
     io_time deadline = io_deadline(g->o->timeout_handshake);
     char why[TLS_WHY_SIZE] = "";
     struct opening *o = malloc(sizeof *o);
+    uint8_t *chain = malloc(MESSAGE_MAX);
+    int rc = -ENOMEM;
 
     *outcome = (struct outcome){.ending = ENDING_SYSTEM};
-    if (o == NULL)
-        return -ENOMEM;
-    int rc = opening_read(o, g->c->in, g->vault, deadline, g->o, outcome);
+    if (o == NULL || chain == NULL)
+        goto out;
+    rc = opening_read(o, g->c->in, g->vault, deadline, g->o, outcome);
     if (rc == 0)
-        rc = open_tls(g, o, t, outcome);
+        rc = open_tls(g, o, chain, t, outcome);
     if (rc == 0) {
         rc = tls_handshake(*t, g->vault, deadline, why);
         if (rc < 0)
@@ -230,6 +282,8 @@ static int shake_hands(struct gate *g, struct tls **t, struct facts *facts, stru
             rc = -EPROTO;
         }
     }
+out:
+    free(chain);
     free(o);
     return rc;
 }

@@ -148,6 +148,25 @@ static bool take_name(struct hello *h, struct cursor extension)
     return !list.failed && !extension.failed;
 }
 
+/* RFC 7301 section 3.1. The names are kept for the log: as far as they are words. */
+static bool take_protocols(struct hello *h, struct cursor extension)
+{
+    struct cursor list = take_vector(&extension, 2);
+    size_t used = 0;
+
+    while (!list.failed && list.left > 0) {
+        struct cursor name = take_vector(&list, 1);
+        if (list.failed || used + name.left + 2 > sizeof h->alpn)
+            break;
+        if (used > 0)
+            h->alpn[used++] = ',';
+        for (size_t i = 0; i < name.left; i++)
+            h->alpn[used++] = name.next[i] > ' ' && name.next[i] < 0x7f ? (char)name.next[i] : '?';
+        h->alpn[used] = '\0';
+    }
+    return !list.failed && !extension.failed;
+}
+
 static bool take_extension(struct hello *h, uint32_t type, struct cursor body)
 {
     if (type == 0)
@@ -168,8 +187,10 @@ static bool take_extension(struct hello *h, uint32_t type, struct cursor body)
             note_sigalg(h, take_number(&list, 2));
         return !list.failed && !body.failed;
     }
-    if (type == 16) /* ALPN, RFC 7301 */
-        h->has_alpn = true;
+    if (type == 5) /* status_request; RFC 6066 section 8: 1 is OCSP */
+        h->wants_staple = body.left > 0 && body.next[0] == 1;
+    if (type == 16)
+        return take_protocols(h, body);
     if (type == 43) { /* supported_versions, RFC 8446 section 4.2.1: replaces the old field */
         struct cursor list = take_vector(&body, 1);
         h->version_min = 0;

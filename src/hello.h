@@ -36,8 +36,9 @@ struct hello {
     bool ed25519;     /* ... an Ed25519 certificate */
     uint16_t groups[HELLO_GROUPS_MAX]; /* key exchange groups offered, RFC 8422, 8446 */
     size_t group_count;                /* 0: none named */
-    bool has_alpn;                     /* the client offers ALPN */
-    bool tls13_suites;                 /* at least one TLS 1.3 cipher suite */
+    char alpn[64]; /* the protocols that it offers, with commas between; cut if there are many */
+    bool wants_staple; /* it asks for an OCSP response (RFC 6066 section 8) */
+    bool tls13_suites; /* at least one TLS 1.3 cipher suite */
     bool aead_suites;  /* at least one TLS 1.2 suite with ECDHE and an AEAD cipher */
     bool ecdsa_suites; /* at least one TLS 1.2 suite for an ECDSA or Ed25519 certificate */
     bool rsa_suites;   /* at least one TLS 1.2 suite for another certificate */

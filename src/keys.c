@@ -125,6 +125,38 @@ static __attribute__((noinline)) int match(const uint8_t *der, size_t len, const
     return 0;
 }
 
+static __attribute__((noinline)) int decrypt(uint8_t *key, size_t *len, enum key_form form,
+                                             const char *password)
+{
+    int password_len = (int)strlen(password);
+    int n;
+
+    if (form == KEY_FORM_ENCRYPTED) {
+        n = wc_DecryptPKCS8Key(key, (word32)*len, password, password_len);
+    } else {
+        uint8_t der[CERTS_KEY_MAX];
+        n = wc_KeyPemToDer(key, (int)*len, der, sizeof der, password);
+        if (n > 0)
+            memcpy(key, der, (size_t)n);
+        explicit_bzero(der, sizeof der);
+    }
+    /* A wrong password shows only in that nothing of sense comes out. */
+    if (n <= 0 || key[0] != (ASN_SEQUENCE | ASN_CONSTRUCTED))
+        return -EKEYREJECTED;
+    *len = (size_t)n;
+    return 0;
+}
+
+int keys_decrypt(uint8_t *key, size_t *len, enum key_form *form, const char *password)
+{
+    int rc = decrypt(key, len, *form, password);
+
+    wipe_stack(KEY_RSA);
+    if (rc == 0)
+        *form = KEY_FORM_PLAIN;
+    return rc;
+}
+
 int keys_match(const uint8_t *der, size_t len, const struct chain *c, bool thorough)
 {
     int rc = match(der, len, c, thorough);

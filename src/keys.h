@@ -5,6 +5,8 @@
 #define POSTERN_KEYS_H
 
 #include "certs.h"
+#include "chain.h"
+#include "message.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,6 +18,11 @@
  * half instead of believing the file. Returns 0, -EKEYREJECTED for another one's key, or -ENOTSUP
  * if it is no key of the leaf's kind. Logs nothing. */
 int keys_match(const uint8_t *der, size_t len, const struct chain *c, bool thorough);
+
+/* Decrypts a private key in place, which may become shorter, and whose form is then
+ * KEY_FORM_PLAIN. Returns 0, or -EKEYREJECTED if the password is not the right one or the library
+ * does not know this kind of encryption. Logs nothing. */
+int keys_decrypt(uint8_t *key, size_t *len, enum key_form *form, const char *password);
 
 /* Signs data (what it is, `how` says) with a key in DER. *sig_len is the room in sig, at most
  * KEYS_SIGNATURE_MAX, then the length. RSA signatures are verified before they are given out: a

@@ -34,6 +34,16 @@ enum message_type {
 /* The name of a type for the log; "unknown" for what is none. */
 const char *message_name(unsigned type);
 
+/* What a key can be asked to sign: a hash, or for Ed25519 the message itself. */
+enum sign_as {
+    SIGN_ECDSA = 1,
+    SIGN_RSA_PKCS1, /* a DigestInfo, RFC 8017 section 9.2 */
+    SIGN_RSA_PSS_SHA256,
+    SIGN_RSA_PSS_SHA384,
+    SIGN_RSA_PSS_SHA512,
+    SIGN_ED25519
+};
+
 /* Builds one message in a buffer of the caller's. What doesn't fit sets `failed`. */
 struct message_writer {
     uint8_t *buf;

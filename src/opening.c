@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "opening.h"
 
+#include "alert.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -149,6 +151,12 @@ void opening_explain(const struct hello *h, int error, const char *why,
         tell(outcome, ENDING_LEFT, GRAVITY_NOTE, "%s (a port scan?)", why);
     else if (h->version_max < options->tls_min)
         explain_version(h, options, outcome);
+    else if (error == -EPROTONOSUPPORT)
+        tell(
+            outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+            "handshake failed: by ALPN the client wants to speak %s, which is not spoken here: see "
+            "--alpn",
+            h->alpn);
     else if (*why == '\0')
         tell(outcome, ENDING_SYSTEM, GRAVITY_ERROR, "handshake failed: %s", strerror(-error));
     else
@@ -180,10 +188,26 @@ void opening_explain_groups(struct outcome *outcome)
          "handshake failed: no shared key exchange group: see --groups");
 }
 
-void opening_refuse(int out, const struct hello *h, const struct options *options)
+void opening_explain_name(const struct hello *h, struct outcome *outcome)
 {
-    uint8_t alert[] = {21, 3, 3, 0, 2, 2, h->version_max < options->tls_min ? 70 : 40};
+    if (h->name[0] == '\0')
+        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+             "handshake failed: client names no server (no SNI), and there is no --cert for such "
+             "clients");
+    else
+        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+             "handshake failed: no certificate for %.200s: see --cert-dir and --sni", h->name);
+}
+
+int opening_alert(const struct hello *h, const struct options *options)
+{
+    return h->version_max < options->tls_min ? ALERT_PROTOCOL_VERSION : ALERT_HANDSHAKE_FAILURE;
+}
+
+void opening_refuse(int out, int alert)
+{
+    const uint8_t record[] = {21, 3, 3, 0, 2, 2, (uint8_t)alert};
 
     /* Nothing has been sent yet: there is room for seven bytes. */
-    (void)io_send(out, alert, sizeof alert);
+    (void)io_send(out, record, sizeof record);
 }

@@ -44,8 +44,14 @@ void opening_explain_certificates(const struct hello *h, const struct options *o
 /* ... and that no key exchange group is shared. */
 void opening_explain_groups(struct outcome *outcome);
 
-/* Answers a ClientHello that no TLS session was made for: a fatal alert handshake_failure, or
+/* ... and that there is no certificate for the name that the client asked for. */
+void opening_explain_name(const struct hello *h, struct outcome *outcome);
+
+/* The alert for a client that no certificate or group is shared with: handshake_failure, or
  * protocol_version if that is why (RFC 8446 section 6.2). */
-void opening_refuse(int out, const struct hello *h, const struct options *options);
+int opening_alert(const struct hello *h, const struct options *options);
+
+/* Answers a ClientHello that no TLS session was made for with a fatal alert. */
+void opening_refuse(int out, int alert);
 
 #endif

@@ -53,6 +53,36 @@ static int set_key(struct options *o, const char *value, const char **wants)
     return *value == '\0' ? -EINVAL : 0;
 }
 
+static int set_ocsp(struct options *o, const char *value, const char **wants)
+{
+    if (o->pair_count == 0 || o->pairs[o->pair_count - 1].staple != NULL) {
+        *wants = "belongs behind the --cert that it is for, once";
+        return -EINVAL;
+    }
+    o->pairs[o->pair_count - 1].staple = value;
+    return *value == '\0' ? -EINVAL : 0;
+}
+
+/* RFC 7301 section 3.1: names of 1 to 255 bytes. */
+static int set_alpn(struct options *o, const char *value, const char **wants)
+{
+    const char *p = value;
+
+    (void)wants;
+    o->alpn = value;
+    if (strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_/,") !=
+        strlen(value))
+        return -EINVAL;
+    for (;;) {
+        size_t len = strcspn(p, ",");
+        if (len == 0 || len > 255)
+            return -EINVAL;
+        if (p[len] == '\0')
+            return 0;
+        p += len + 1;
+    }
+}
+
 static int set_name(struct options *o, const char *value, const char **wants)
 {
     static const char letters[] =
@@ -143,6 +173,7 @@ static int set_version(struct options *o, const char *value, const char **wants)
 static const char *const policy_words[] = {"required", "auth", "optional", NULL};
 static const char *const jail_words[] = {"on", "strict", "off", NULL};
 static const char *const stdio_words[] = {"pipe", "socket", NULL};
+static const char *const sni_words[] = {"default", "strict", NULL};
 static const char *const log_words[] = {"auto", "stderr", "syslog", NULL};
 
 #define AT(member) offsetof(struct options, member)
@@ -153,6 +184,16 @@ static const struct row rows[] = {
      NULL, set_cert},
     {"key", 'k', SPECIAL, "FILE", "its private key in PEM; left out: in the same file", 0,
      "wants a file", NULL, set_key},
+    {"cert-dir", 0, TEXT, "DIR", "certificates by server name: DIR/NAME/fullchain.pem, privkey.pem",
+     AT(cert_dir), "wants a folder", NULL, NULL},
+    {"sni", 0, WORD, "MODE", "default or strict: what a name without certificate gets [default]",
+     AT(sni), "wants default or strict", sni_words, NULL},
+    {"key-pass-file", 0, TEXT, "FILE", "its first line is the password of encrypted keys",
+     AT(key_pass_file), "wants a file", NULL, NULL},
+    {"ocsp", 0, SPECIAL, "FILE", "OCSP response in DER to staple to the certificate before it", 0,
+     "wants a file", NULL, set_ocsp},
+    {"alpn", 0, SPECIAL, "NAME,...", "protocol names for ALPN; off: ignore it [the protocol's own]",
+     0, "wants protocol names such as imap,pop3 or the word off", NULL, set_alpn},
     {"starttls", 's', TEXT, "DIALECT",
      "imap, pop3, smtp, lmtp, sieve or nntp; without it, immediate TLS", AT(starttls),
      "wants imap, pop3, smtp, lmtp, sieve or nntp", NULL, NULL},
@@ -374,7 +415,7 @@ static int take_line(void *who, const char *name, const char *value, char *why, 
             return refuse(why, size, "wants yes or no");
     }
     /* A certificate and its key go together: a pair on the command line replaces the file's. */
-    bool is_pair = row->set == set_cert || row->set == set_key;
+    bool is_pair = row->set == set_cert || row->set == set_key || row->set == set_ocsp;
     if (f->given[row - rows] || (is_pair && f->given[0]))
         return 0;
     const char *copy = keep(f->o, value);
@@ -389,7 +430,7 @@ static int check_together(const struct options *o, bool policy_given)
 {
     if (o->action == ACTION_HELP || o->action == ACTION_VERSION)
         return 0;
-    if (o->pair_count == 0) {
+    if (o->pair_count == 0 && o->cert_dir == NULL) {
         log_error("no certificate: give --cert=FILE (and --key=FILE); for a trial, `openssl req "
                   "-x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem' makes one");
         return EX_USAGE;

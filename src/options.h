@@ -11,6 +11,7 @@
 enum policy { POLICY_REQUIRED, POLICY_AUTH, POLICY_OPTIONAL };
 enum jail_mode { JAIL_ON, JAIL_STRICT, JAIL_OFF };
 enum stdio_mode { STDIO_PIPE, STDIO_SOCKET };
+enum sni_mode { SNI_DEFAULT, SNI_STRICT };
 enum log_choice { LOG_CHOICE_AUTO, LOG_CHOICE_STDERR, LOG_CHOICE_SYSLOG };
 enum action { ACTION_SERVE, ACTION_CHECK, ACTION_HELP, ACTION_VERSION };
 
@@ -18,6 +19,7 @@ enum action { ACTION_SERVE, ACTION_CHECK, ACTION_HELP, ACTION_VERSION };
 struct pair {
     const char *cert;
     const char *key;
+    const char *staple; /* an OCSP response in DER; NULL: none */
 };
 
 #define OPTIONS_PAIRS_MAX 2
@@ -27,6 +29,10 @@ struct options {
     enum action action;
     struct pair pairs[OPTIONS_PAIRS_MAX];
     size_t pair_count;
+    const char *cert_dir;      /* NULL: none */
+    const char *key_pass_file; /* NULL: none */
+    enum sni_mode sni;
+    const char *alpn;     /* names with commas between; NULL: the dialect's */
     const char *starttls; /* a dialect's name; NULL: immediate TLS */
     enum policy policy;
     const char *name;    /* NULL: gethostname() */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "policy.h"
 
+#include "dialect/dialect.h"
 #include "log.h"
 
 #include <errno.h>
@@ -32,6 +33,23 @@ enum policy policy_for(const struct options *o, const struct peer *client,
     if (o->trusted == NULL || networks_parse(&trusted, o->trusted, &bad, &len) < 0)
         return o->policy;
     return networks_hold(&trusted, client, server) ? POLICY_OPTIONAL : o->policy;
+}
+
+const char *policy_alpn(const struct options *o, const struct peer *server)
+{
+    static const struct {
+        uint16_t port;
+        const char *dialect;
+    } ports[] = {{465, "smtp"}, {563, "nntp"}, {993, "imap"}, {995, "pop3"}};
+    const char *dialect = o->starttls;
+
+    if (o->alpn != NULL)
+        return strcmp(o->alpn, "off") == 0 ? NULL : o->alpn;
+    for (size_t i = 0; dialect == NULL && i < sizeof ports / sizeof ports[0]; i++)
+        if (ports[i].port == server->port)
+            dialect = ports[i].dialect;
+    return dialect != NULL ? dialect_find(dialect)->alpn
+                           : "imap,pop3,managesieve,nntp,smtp,esmtp,lmtp";
 }
 
 bool policy_has_handler(enum policy policy)

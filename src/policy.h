@@ -17,6 +17,12 @@ int policy_check(const struct options *o);
 enum policy policy_for(const struct options *o, const struct peer *client,
                        const struct peer *server);
 
+/* The protocols that a client may ask for by ALPN, with commas between; NULL: whatever it asks for is
+ * ignored. By default the dialect's own names, without a dialect those of the port, and of every mail
+ * protocol on a port that says nothing. SMTP and LMTP have none registered: their plain names are
+ * taken, and what else is asked for was meant for somebody else. */
+const char *policy_alpn(const struct options *o, const struct peer *server);
+
 /* True if a handler runs, and answers, before TLS. */
 bool policy_has_handler(enum policy policy);
 

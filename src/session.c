@@ -109,7 +109,7 @@ static const char *start_word(const struct session *s)
 
 void session_summarise(const struct session *s)
 {
-    char tls[200] = "", name[300] = "", handler[24] = "";
+    char tls[200] = "", name[300] = "", alpn[80] = "", handler[24] = "";
     char shown[3][128], shown_name[280];
     const struct facts *f = &s->facts;
     io_time ms = io_now() - s->started;
@@ -123,12 +123,15 @@ void session_summarise(const struct session *s)
         if (f->name[0] != '\0')
             (void)snprintf(name, sizeof name, " sni=%s",
                            log_escape(shown_name, sizeof shown_name, f->name, strlen(f->name)));
+        if (f->alpn[0] != '\0')
+            (void)snprintf(alpn, sizeof alpn, " alpn=%s",
+                           log_escape(shown[0], sizeof shown[0], f->alpn, strlen(f->alpn)));
     }
     if (s->handler_ran)
         (void)snprintf(handler, sizeof handler, " handler=%d", s->handler_result);
-    log_note("server=%s start=%s%s%s%s%s%s%s in=%llu out=%llu seconds=%lld.%lld end=%s",
+    log_note("server=%s start=%s%s%s%s%s%s%s%s in=%llu out=%llu seconds=%lld.%lld end=%s",
              s->c->server.text, start_word(s), s->o->starttls != NULL ? " dialect=" : "",
-             s->o->starttls != NULL ? s->o->starttls : "", tls, name,
+             s->o->starttls != NULL ? s->o->starttls : "", tls, name, alpn,
              s->have_facts ? f->resumed ? " resumed=yes" : " resumed=no" : "", handler,
              (unsigned long long)s->in, (unsigned long long)s->out, (long long)(ms / 1000),
              (long long)(ms % 1000 / 100), ending_name(s->ending));

@@ -2,6 +2,7 @@
 #include "tls.h"
 
 #include "alert.h"
+#include "staple.h"
 #include "suites.h"
 
 #include <errno.h>
@@ -38,6 +39,7 @@ struct tls {
     bool ended;        /* the client's FIN has come */
     uint8_t header[5]; /* of a record, if that was what the library has just asked for */
     size_t header_len;
+    struct staple staple;
     tls_signer *sign;
     void *signer;
     int sign_error;
@@ -278,7 +280,29 @@ static int make_context(struct tls *t, const struct tls_setup *setup, char *why)
                        wolfSSL_ERR_reason_error_string((unsigned long)error));
         return -EINVAL;
     }
+    t->staple = (struct staple){setup->chain, setup->chain_len, setup->staple, setup->staple_len};
+    if (setup->staple_len > 0 && staple_use(t->context, &t->staple) < 0) {
+        (void)snprintf(why, TLS_WHY_SIZE, "the TLS library refuses the OCSP response");
+        return -EINVAL;
+    }
     return 0;
+}
+
+/* RFC 7301 section 3.2: who offers only what is not spoken here is sent away, so that what was meant
+ * for another protocol can't be served by this one. */
+static int set_protocols(struct tls *t, const char *names, char *why)
+{
+    size_t len = strlen(names);
+    char *copy = strdup(names); /* the library cuts it into pieces */
+    int error = copy == NULL
+                    ? MEMORY_E
+                    : wolfSSL_UseALPN(t->ssl, copy, (unsigned)len, WOLFSSL_ALPN_FAILED_ON_MISMATCH);
+
+    free(copy);
+    if (error == WOLFSSL_SUCCESS)
+        return 0;
+    (void)snprintf(why, TLS_WHY_SIZE, "--alpn: the TLS library refuses these names");
+    return -EINVAL;
 }
 
 int tls_new(struct tls **made, int in, int out, const struct tls_setup *setup, char *why)
@@ -311,6 +335,9 @@ int tls_new(struct tls **made, int in, int out, const struct tls_setup *setup, c
     wolfSSL_SetIOReadCtx(t->ssl, t);
     wolfSSL_SetIOWriteCtx(t->ssl, t);
     set_signers(t);
+    rc = setup->alpn != NULL ? set_protocols(t, setup->alpn, why) : 0;
+    if (rc < 0)
+        goto fail;
     /* The exporter needs the handshake's secrets a little longer. */
     wolfSSL_KeepArrays(t->ssl);
     *made = t;
@@ -370,6 +397,8 @@ static int explain(struct tls *t, int error, char *why)
     case KEY_SHARE_ERROR:
         (void)snprintf(why, TLS_WHY_SIZE, "no shared key exchange group: see --groups");
         break;
+    case UNKNOWN_ALPN_PROTOCOL_NAME_E:
+        return -EPROTONOSUPPORT;
     default:
         (void)snprintf(why, TLS_WHY_SIZE, "%s (wolfSSL error %d)",
                        wolfSSL_ERR_reason_error_string((unsigned long)error), error);
@@ -428,6 +457,10 @@ void tls_take_facts(struct tls *t, struct facts *facts)
     for (char *p = facts->group; *p != '\0'; p++)
         if (*p >= 'A' && *p <= 'Z')
             *p = (char)(*p + ('a' - 'A'));
+    char *protocol = NULL;
+    unsigned short protocol_len = 0;
+    if (wolfSSL_ALPN_GetProtocol(t->ssl, &protocol, &protocol_len) == WOLFSSL_SUCCESS)
+        (void)snprintf(facts->alpn, sizeof facts->alpn, "%.*s", (int)protocol_len, protocol);
     facts->resumed = wolfSSL_session_reused(t->ssl) == 1;
 #ifdef HAVE_KEYING_MATERIAL
     static const char label[] = "EXPORTER-Channel-Binding"; /* RFC 9266 section 2 */

@@ -3,7 +3,6 @@
 #ifndef POSTERN_TLS_H
 #define POSTERN_TLS_H
 
-#include "certs.h"
 #include "facts.h"
 #include "io.h"
 #include "suites.h"
@@ -22,6 +21,10 @@ struct tls_setup {
     const char *groups;   /* NULL: the default */
     const uint8_t *chain; /* DER certificates one behind the other, leaf first */
     size_t chain_len;
+    const uint8_t
+        *staple; /* an OCSP response that has been judged; it must stay, as the chain, until */
+    size_t staple_len;    /* tls_free(); 0: none */
+    const char *alpn;     /* protocols accepted, with commas between; NULL: ALPN is ignored */
     const uint8_t *first; /* bytes of the client that have been read already; they must stay */
     size_t first_len;     /* where they are until the handshake is done */
     tls_signer *sign;
@@ -40,7 +43,8 @@ int tls_start(void);
 int tls_new(struct tls **t, int in, int out, const struct tls_setup *setup, char *why);
 
 /* Does the handshake. Returns 0; -ETIMEDOUT, -ECANCELED (watch), -EPIPE (the client left), or
- * -EPROTO and in `why` (TLS_WHY_SIZE bytes) the reason in words. */
+ * -EPROTONOSUPPORT (no ALPN protocol is shared), or -EPROTO and in `why` (TLS_WHY_SIZE bytes) the
+ * reason in words. */
 int tls_handshake(struct tls *t, int watch, io_time deadline, char *why);
 
 /* Fills in what the handshake agreed on, all but the name; then gives back the memory that only

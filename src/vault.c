@@ -10,11 +10,24 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
 
-#define MEMORY_SIZE (OPTIONS_PAIRS_MAX * (size_t)CERTS_KEY_MAX)
+/* The mapping: a key for each pair of the options, one for a name's, the password. */
+#define NAMED_AT (OPTIONS_PAIRS_MAX * (size_t)CERTS_KEY_MAX)
+#define PASSWORD_AT (NAMED_AT + CERTS_KEY_MAX)
+#define PASSWORD_MAX ((size_t)1024)
+#define MEMORY_SIZE (PASSWORD_AT + PASSWORD_MAX)
+/* What comes of a client's wish for a certificate. */
+enum chain_verdict {
+    CHAIN_GIVEN,
+    CHAIN_NONE_FITS,    /* it can check the signatures of none */
+    CHAIN_NO_SUCH_NAME, /* there is none for the name that it asked for */
+    CHAIN_BROKEN        /* there is, but it is unusable */
+};
+
 #define TO_SIGN_MAX 512
 #define REREAD_MS 200
 
@@ -40,53 +53,104 @@ static uint8_t *map_secret(size_t size)
     return memory;
 }
 
-static int load_pair(struct vault_pair *p, const struct pair *from, uint8_t *memory, size_t key_at,
+static void drop_pair(struct vault_pair *p)
+{
+    chain_free(&p->chain);
+    *p = (struct vault_pair){0};
+}
+
+static int load_pair(struct vault *v, struct vault_pair *p, const struct pair *from, size_t key_at,
                      uint8_t *scratch)
 {
     size_t len = 0;
     bool combined = from->key == NULL;
 
-    *p = (struct vault_pair){
-        .cert_file = from->cert, .key_file = combined ? from->cert : from->key, .key_at = key_at};
+    *p = (struct vault_pair){.cert_file = from->cert,
+                             .key_file = combined ? from->cert : from->key,
+                             .staple_file = from->staple,
+                             .key_at = key_at};
     int rc = certs_read_file(p->cert_file, combined, scratch, CERTS_FILE_MAX, &len);
     if (rc == 0)
-        rc = certs_take_chain(&p->chain, p->cert_file, scratch, len);
+        rc = chain_take(&p->chain, p->cert_file, scratch, len);
     if (rc == 0 && !combined) {
         explicit_bzero(scratch, len);
         rc = certs_read_file(p->key_file, true, scratch, CERTS_FILE_MAX, &len);
     }
     if (rc == 0)
-        rc = certs_take_key(p->key_file, scratch, len, memory + key_at, &p->key_len);
+        rc = certs_take_key(p->key_file, scratch, len, v->memory + key_at, &p->key_len,
+                            &p->key_form);
     explicit_bzero(scratch, len);
     if (rc < 0)
-        certs_free(&p->chain);
+        drop_pair(p);
+    return rc;
+}
+
+/* The first line of the file that has the password of the keys. */
+static int load_password(struct vault *v, const char *file, uint8_t *scratch)
+{
+    size_t len = 0;
+    int rc = certs_read_file(file, true, scratch, CERTS_FILE_MAX, &len);
+
+    if (rc == 0) {
+        const uint8_t *end = memchr(scratch, '\n', len);
+        size_t line = end != NULL ? (size_t)(end - scratch) : len;
+        if (line > 0 && scratch[line - 1] == '\r')
+            line--;
+        if (line == 0 || line >= PASSWORD_MAX || memchr(scratch, '\0', line) != NULL) {
+            log_error("--key-pass-file=%s: its first line is no password of 1 to %zu bytes", file,
+                      PASSWORD_MAX - 1);
+            rc = -EINVAL;
+        } else {
+            memcpy(v->memory + PASSWORD_AT, scratch, line);
+            v->memory[PASSWORD_AT + line] = '\0';
+        }
+    }
+    explicit_bzero(scratch, len);
+    return rc;
+}
+
+static int load_all(struct vault *v, const struct options *o, uint8_t *scratch)
+{
+    int rc = 0;
+
+    if (o->key_pass_file != NULL)
+        rc = load_password(v, o->key_pass_file, scratch);
+    for (size_t i = 0; rc == 0 && i < o->pair_count; i++) {
+        rc = load_pair(v, &v->pairs[i], &o->pairs[i], i * CERTS_KEY_MAX, scratch);
+        if (rc == 0)
+            v->count++;
+    }
+    if (rc == 0 && v->count == 2 && v->pairs[0].chain.kind == v->pairs[1].chain.kind) {
+        log_error("%s and %s: both are %s certificates: give one RSA and one ECDSA or Ed25519",
+                  v->pairs[0].cert_file, v->pairs[1].cert_file,
+                  chain_kind_name(v->pairs[0].chain.kind));
+        rc = -EINVAL;
+    }
+    if (rc == 0 && o->cert_dir != NULL && access(o->cert_dir, R_OK | X_OK) != 0) {
+        rc = -errno;
+        log_error("--cert-dir=%s: %s", o->cert_dir, strerror(-rc));
+    }
     return rc;
 }
 
 static int load_once(struct vault *v, const struct options *o)
 {
-    int rc = 0;
+    int rc;
 
-    *v = (struct vault){
-        .memory = map_secret(MEMORY_SIZE), .signatures = 1, .old_versions = o->tls_min < 0x0303};
+    *v = (struct vault){.memory = map_secret(MEMORY_SIZE),
+                        .cert_dir = o->cert_dir,
+                        .strict_names = o->sni == SNI_STRICT,
+                        .signatures = 1,
+                        .old_versions = o->tls_min < 0x0303};
     uint8_t *scratch = map_secret(CERTS_FILE_MAX);
     if (v->memory == NULL || scratch == NULL) {
         rc = -ENOMEM;
         log_error("no memory for private keys");
-    }
-    for (size_t i = 0; rc == 0 && i < o->pair_count; i++) {
-        rc = load_pair(&v->pairs[i], &o->pairs[i], v->memory, i * CERTS_KEY_MAX, scratch);
-        if (rc == 0)
-            v->count++;
+    } else {
+        rc = load_all(v, o, scratch);
     }
     if (scratch != NULL)
         (void)munmap(scratch, CERTS_FILE_MAX);
-    if (rc == 0 && v->count == 2 && v->pairs[0].chain.kind == v->pairs[1].chain.kind) {
-        log_error("%s and %s: both are %s certificates: give one RSA and one ECDSA or Ed25519",
-                  v->pairs[0].cert_file, v->pairs[1].cert_file,
-                  certs_kind_name(v->pairs[0].chain.kind));
-        rc = -EINVAL;
-    }
     if (rc < 0)
         vault_wipe(v);
     return rc;
@@ -105,72 +169,183 @@ int vault_load(struct vault *v, const struct options *o)
     return load_once(v, o);
 }
 
-static int match_all(const struct vault *v, bool thorough, const struct vault_pair **bad)
+/* Decrypts a key if need be, and proves that it is its certificate's. */
+static int unlock_pair(struct vault *v, struct vault_pair *p, bool thorough)
+{
+    const char *password = (const char *)v->memory + PASSWORD_AT;
+    int rc = 0;
+
+    if (p->key_form != KEY_FORM_PLAIN && *password == '\0') {
+        log_error("%s: the private key is encrypted: give its password with --key-pass-file=FILE, "
+                  "or write the key plain with `openssl pkey -in %s'",
+                  p->key_file, p->key_file);
+        return -EACCES;
+    }
+    if (p->key_form != KEY_FORM_PLAIN)
+        rc = keys_decrypt(v->memory + p->key_at, &p->key_len, &p->key_form, password);
+    if (rc < 0) {
+        log_error("%s: the private key can't be decrypted: wrong password in --key-pass-file, or a "
+                  "kind of encryption that the TLS library lacks (PKCS#8 with AES, as openssl "
+                  "writes it, is fine)",
+                  p->key_file);
+        return -EINVAL;
+    }
+    rc = keys_match(v->memory + p->key_at, p->key_len, &p->chain, thorough);
+    if (rc == -EKEYREJECTED)
+        log_error("%s: key does not match the first certificate of %s; try --check", p->key_file,
+                  p->cert_file);
+    else if (rc < 0)
+        log_error("%s: not a private key of the kind that %s needs (%s): key does not match",
+                  p->key_file, p->cert_file, chain_kind_name(p->chain.kind));
+    return rc < 0 ? -EINVAL : 0;
+}
+
+static int unlock_all(struct vault *v, bool thorough)
 {
     int rc = 0;
 
-    for (size_t i = 0; rc == 0 && i < v->count; i++) {
-        const struct vault_pair *p = &v->pairs[i];
-        *bad = p;
-        rc = keys_match(v->memory + p->key_at, p->key_len, &p->chain, thorough);
-    }
+    for (size_t i = 0; rc == 0 && i < v->count; i++)
+        rc = unlock_pair(v, &v->pairs[i], thorough);
     return rc;
 }
 
 int vault_unlock(struct vault *v, const struct options *o, bool thorough)
 {
-    const struct vault_pair *bad = NULL;
-    int rc = match_all(v, thorough, &bad);
-
+    log_suspend(true);
+    int rc = unlock_all(v, thorough);
+    log_suspend(false);
     if (rc == 0)
         return 0;
     /* A renewal replaces two files, one after the other. */
-    (void)poll(NULL, 0, REREAD_MS);
+    if (rc == -EINVAL)
+        (void)poll(NULL, 0, REREAD_MS);
     vault_wipe(v);
     if (load_once(v, o) < 0)
         return -EINVAL;
-    rc = match_all(v, thorough, &bad);
-    if (rc == 0)
-        return 0;
-    if (rc == -EKEYREJECTED)
-        log_error("%s: key does not match the first certificate of %s; try --check", bad->key_file,
-                  bad->cert_file);
-    else
-        log_error("%s: not a private key of the kind that %s needs (%s): key does not match",
-                  bad->key_file, bad->cert_file, certs_kind_name(bad->chain.kind));
-    return -EINVAL;
+    return unlock_all(v, thorough) < 0 ? -EINVAL : 0;
 }
 
-/* The pair for a client: one that it can check, the quicker kinds before RSA. NULL if there is none;
- * TLS 1.0 and 1.1 are not asked, they can't say. */
-static const struct vault_pair *choose(struct vault *v, bool rsa, bool ecdsa, bool ed25519)
+static int load_name_once(struct vault *v, bool thorough)
 {
-    const struct vault_pair *best = v->old_versions ? &v->pairs[0] : NULL;
+    const struct pair from = {.cert = v->files->cert, .key = v->files->key};
+    uint8_t *scratch = map_secret(CERTS_FILE_MAX);
+
+    if (scratch == NULL) {
+        log_error("no memory for private keys");
+        return -ENOMEM;
+    }
+    drop_pair(&v->named);
+    int rc = load_pair(v, &v->named, &from, NAMED_AT, scratch);
+    (void)munmap(scratch, CERTS_FILE_MAX);
+    return rc == 0 ? unlock_pair(v, &v->named, thorough) : rc;
+}
+
+int vault_load_name(struct vault *v, const char *name, bool thorough)
+{
+    if (v->files == NULL)
+        v->files = malloc(sizeof *v->files);
+    if (v->files == NULL) {
+        log_error("out of memory");
+        return -ENOMEM;
+    }
+    if (!certs_find_name(v->cert_dir, name, v->files))
+        return -ENXIO;
+    log_suspend(true);
+    int rc = load_name_once(v, thorough);
+    log_suspend(false);
+    if (rc == 0)
+        return 0;
+    if (rc == -EINVAL)
+        (void)poll(NULL, 0, REREAD_MS);
+    return load_name_once(v, thorough);
+}
+
+/* What a client can check the signatures of. */
+struct abilities {
+    bool rsa, ecdsa, ed25519;
+};
+
+static bool fits(const struct vault_pair *p, const struct abilities *client)
+{
+    return p->chain.kind == KEY_RSA     ? client->rsa
+           : p->chain.kind == KEY_ECDSA ? client->ecdsa
+                                        : client->ed25519;
+}
+
+/* Of the pairs of the options one that the client can check, the quicker kinds before RSA; NULL if
+ * there is none. TLS 1.0 and 1.1 are not asked, they can't say. */
+static const struct vault_pair *choose_default(const struct vault *v,
+                                               const struct abilities *client, const char *name)
+{
+    const struct vault_pair *best = NULL;
 
     for (size_t i = v->count; i-- > 0;) {
         const struct vault_pair *p = &v->pairs[i];
-        bool fits = p->chain.kind == KEY_RSA ? rsa : p->chain.kind == KEY_ECDSA ? ecdsa : ed25519;
-        if (fits && (best == NULL || p->chain.kind != KEY_RSA || best->chain.kind == KEY_RSA))
+        if (v->strict_names && !chain_covers(&p->chain, name))
+            continue;
+        if (!fits(p, client) && (!v->old_versions || i > 0))
+            continue;
+        if (best == NULL || p->chain.kind != KEY_RSA || best->chain.kind == KEY_RSA)
             best = p;
     }
-    if (best != NULL)
-        v->chosen = (size_t)(best - v->pairs);
     return best;
 }
 
-/* An empty chain says that none fits. */
-static int send_chain(int gate, const uint8_t *der, size_t len)
+/* True if one of the pairs of the options may be shown to a client that asks for this name. */
+static bool has_default(const struct vault *v, const char *name)
+{
+    for (size_t i = 0; i < v->count; i++)
+        if (!v->strict_names || chain_covers(&v->pairs[i].chain, name))
+            return true;
+    return false;
+}
+
+/* Chooses the pair for a client. */
+static enum chain_verdict choose(struct vault *v, const struct abilities *client, const char *name)
+{
+    v->chosen = NULL;
+    if (v->cert_dir != NULL && *name != '\0') {
+        int rc = vault_load_name(v, name, false);
+        if (rc == 0 && (fits(&v->named, client) || v->old_versions))
+            v->chosen = &v->named;
+        if (rc != -ENXIO)
+            return rc < 0 ? CHAIN_BROKEN : v->chosen != NULL ? CHAIN_GIVEN : CHAIN_NONE_FITS;
+    }
+    if (!has_default(v, name))
+        return CHAIN_NO_SUCH_NAME;
+    v->chosen = choose_default(v, client, name);
+    return v->chosen != NULL ? CHAIN_GIVEN : CHAIN_NONE_FITS;
+}
+
+/* A response that can't be had is no reason to serve nobody. */
+static size_t read_staple(const struct vault_pair *p, bool wanted, uint8_t *staple)
+{
+    size_t len = 0;
+
+    if (p == NULL || !wanted || p->staple_file == NULL ||
+        certs_read_file(p->staple_file, false, staple, CERTS_STAPLE_MAX, &len) < 0)
+        return 0;
+    return len;
+}
+
+static int send_chain(int gate, enum chain_verdict verdict, const struct vault_pair *p,
+                      bool wants_staple)
 {
     static const size_t overhead = 64;
     struct message_writer w;
-    uint8_t *buf = malloc(len + overhead);
+    uint8_t staple[CERTS_STAPLE_MAX];
+    size_t staple_len = read_staple(p, wants_staple, staple);
+    size_t size = overhead + (p != NULL ? p->chain.len : 0) + staple_len;
+    uint8_t *buf = malloc(size);
 
     if (buf == NULL) {
         log_error("out of memory for a certificate chain");
         return -ENOMEM;
     }
-    message_begin(&w, buf, len + overhead, MESSAGE_CHAIN_IS);
-    message_put_bytes(&w, der, len);
+    message_begin(&w, buf, size, MESSAGE_CHAIN_IS);
+    message_put_number(&w, verdict);
+    message_put_bytes(&w, p != NULL ? p->chain.der : NULL, p != NULL ? p->chain.len : 0);
+    message_put_bytes(&w, staple, staple_len);
     int rc = message_send(gate, &w, NULL, 0);
     free(buf);
     if (rc < 0)
@@ -178,26 +353,38 @@ static int send_chain(int gate, const uint8_t *der, size_t len)
     return rc;
 }
 
+static void warn_of_dates(const struct vault_pair *p)
+{
+    time_t now = time(NULL);
+
+    if (p->chain.not_after < now)
+        log_error("%s: the certificate has expired; it is served all the same, but clients will "
+                  "refuse it: renew it",
+                  p->cert_file);
+    else if (p->chain.not_before > now)
+        log_error("%s: the certificate is not valid yet; it is served all the same, but clients "
+                  "will refuse it: see its notBefore date, and this machine's clock",
+                  p->cert_file);
+}
+
 int vault_give_chain(struct vault *v, struct message_reader *r, int gate)
 {
     char name[HELLO_NAME_MAX + 1];
+    struct abilities client;
 
     message_get_text(r, name, sizeof name);
-    bool rsa = message_get_number(r, 1) != 0;
-    bool ecdsa = message_get_number(r, 1) != 0;
-    bool ed25519 = message_get_number(r, 1) != 0;
+    client.rsa = message_get_number(r, 1) != 0;
+    client.ecdsa = message_get_number(r, 1) != 0;
+    client.ed25519 = message_get_number(r, 1) != 0;
+    bool wants_staple = message_get_number(r, 1) != 0;
     if (!message_complete(r)) {
         log_error("the gate sent a malformed chain message: connection ended");
         return -EBADMSG;
     }
-    const struct vault_pair *p = choose(v, rsa, ecdsa, ed25519);
-    if (p == NULL)
-        return send_chain(gate, NULL, 0);
-    if (p->chain.not_after < time(NULL))
-        log_error("%s: the certificate has expired; it is served all the same, but clients will "
-                  "refuse it: renew it",
-                  p->cert_file);
-    return send_chain(gate, p->chain.der, p->chain.len);
+    enum chain_verdict verdict = choose(v, &client, name);
+    if (v->chosen != NULL)
+        warn_of_dates(v->chosen);
+    return send_chain(gate, verdict, v->chosen, wants_staple);
 }
 
 /* RFC 8017 section 9.2, note 1: the only strings that may stand before a hash in a PKCS#1 v1.5
@@ -220,7 +407,7 @@ static bool is_digest_info(const uint8_t *data, size_t len)
  * MD5 beside it (RFC 4346 section 7.4.3). */
 static bool may_sign(const struct vault *v, enum sign_as how, const uint8_t *data, size_t len)
 {
-    enum key_kind kind = v->pairs[v->chosen].chain.kind;
+    enum key_kind kind = v->chosen->chain.kind;
 
     switch (how) {
     case SIGN_ECDSA:
@@ -249,7 +436,7 @@ int vault_give_signature(struct vault *v, struct message_reader *r, int gate)
 
     enum sign_as how = (enum sign_as)message_get_number(r, SIGN_ED25519);
     const uint8_t *data = message_get_bytes(r, TO_SIGN_MAX, &len);
-    if (!message_complete(r) || v->count == 0 || !may_sign(v, how, data, len)) {
+    if (!message_complete(r) || v->chosen == NULL || !may_sign(v, how, data, len)) {
         log_error("the gate asked for a signature on what no handshake needs: connection ended");
         return -EBADMSG;
     }
@@ -258,7 +445,7 @@ int vault_give_signature(struct vault *v, struct message_reader *r, int gate)
         return -EPERM;
     }
     v->signatures--;
-    const struct vault_pair *p = &v->pairs[v->chosen];
+    const struct vault_pair *p = v->chosen;
     int rc = keys_sign(v->memory + p->key_at, p->key_len, p->chain.kind, how, data, len, sig,
                        &sig_len, &why);
     if (rc < 0) {
@@ -276,7 +463,11 @@ int vault_give_signature(struct vault *v, struct message_reader *r, int gate)
 void vault_wipe(struct vault *v)
 {
     for (size_t i = 0; i < OPTIONS_PAIRS_MAX; i++)
-        certs_free(&v->pairs[i].chain);
+        drop_pair(&v->pairs[i]);
+    drop_pair(&v->named);
+    free(v->files);
+    v->files = NULL;
+    v->chosen = NULL;
     if (v->memory != NULL) {
         explicit_bzero(v->memory, MEMORY_SIZE);
         (void)munmap(v->memory, MEMORY_SIZE);
@@ -302,8 +493,12 @@ static int ask(int vault, const struct message_writer *w, struct message_reader 
 }
 
 int vault_ask_chain(int vault, const struct hello *h, uint8_t *buf, size_t size,
-                    const uint8_t **der, size_t *len)
+                    struct vault_chain *c)
 {
+    static const int errors[] = {[CHAIN_GIVEN] = 0,
+                                 [CHAIN_NONE_FITS] = -ENOENT,
+                                 [CHAIN_NO_SUCH_NAME] = -ENXIO,
+                                 [CHAIN_BROKEN] = -EKEYREJECTED};
     uint8_t request[HELLO_NAME_MAX + 64];
     struct message_writer w;
     struct message_reader r;
@@ -313,13 +508,14 @@ int vault_ask_chain(int vault, const struct hello *h, uint8_t *buf, size_t size,
     message_put_number(&w, h->rsa);
     message_put_number(&w, h->ecdsa);
     message_put_number(&w, h->ed25519);
+    message_put_number(&w, h->wants_staple);
     int rc = ask(vault, &w, &r, buf, size, MESSAGE_CHAIN_IS);
     if (rc < 0)
         return rc;
-    *der = message_get_bytes(&r, size, len);
-    if (!message_complete(&r))
-        return -EBADMSG;
-    return *len > 0 ? 0 : -ENOENT;
+    size_t verdict = (size_t)message_get_number(&r, CHAIN_BROKEN);
+    c->der = message_get_bytes(&r, size, &c->len);
+    c->staple = message_get_bytes(&r, size, &c->staple_len);
+    return message_complete(&r) ? errors[verdict] : -EBADMSG;
 }
 
 int vault_ask_signature(int vault, enum sign_as how, const uint8_t *data, size_t len, uint8_t *sig,

@@ -5,6 +5,7 @@
 #define POSTERN_VAULT_H
 
 #include "certs.h"
+#include "chain.h"
 #include "hello.h"
 #include "message.h"
 #include "options.h"
@@ -13,26 +14,32 @@ struct vault_pair {
     const char *cert_file;
     const char *key_file;
     struct chain chain;
-    size_t key_at; /* where in `memory` its key stands, in DER */
+    size_t key_at; /* where in `memory` its key stands */
     size_t key_len;
+    enum key_form key_form;
+    const char *staple_file; /* an OCSP response in DER, read when it is asked for; NULL: none */
 };
 
 struct vault {
     uint8_t *memory; /* a mapping that no fork copies, no core dump holds and no swap sees */
     size_t count;
     struct vault_pair pairs[OPTIONS_PAIRS_MAX];
-    size_t chosen;       /* the pair whose chain the gate was given */
-    unsigned signatures; /* how many more the gate may ask for */
-    bool old_versions;   /* TLS 1.0 and 1.1 are allowed, and with them SHA-1 in signatures */
+    const char *cert_dir; /* NULL: none */
+    bool strict_names;
+    struct name_files *files;        /* of `named` */
+    struct vault_pair named;         /* the pair in cert_dir that the client has asked for */
+    const struct vault_pair *chosen; /* the pair whose chain the gate was given */
+    unsigned signatures;             /* how many more the gate may ask for */
+    bool old_versions; /* TLS 1.0 and 1.1 are allowed, and with them SHA-1 in signatures */
 };
 
-/* Reads the chains and keys of the options; the keys are not decoded yet, so that a fork can come
- * next. Files that are being replaced at this moment are read a second time.
+/* Reads the chains and keys of the options; the keys are not decoded or decrypted yet, so that a fork
+ * can come next. Files that are being replaced at this moment are read a second time.
  * Returns 0, or logs one line and returns a negative errno; then nothing is left to wipe. */
 int vault_load(struct vault *v, const struct options *o);
 
-/* Proves that each key belongs to its certificate. Not before the gate has been forked: it decodes
- * keys. `thorough` computes an ECDSA key's public half instead of believing the file (--check).
+/* Decrypts the keys that need it and proves that each belongs to its certificate. Not before the gate
+ * has been forked: it decodes keys. `thorough` computes an ECDSA key's public half instead of believing the file (--check).
  * Returns 0, or logs one line and returns -EINVAL. */
 int vault_unlock(struct vault *v, const struct options *o, bool thorough);
 
@@ -41,13 +48,27 @@ int vault_unlock(struct vault *v, const struct options *o, bool thorough);
 int vault_give_chain(struct vault *v, struct message_reader *r, int gate);
 int vault_give_signature(struct vault *v, struct message_reader *r, int gate);
 
+/* Loads and proves the pair of one folder of --cert-dir, for --check; v has been loaded. Returns 0, or
+ * logs one line and returns a negative errno; the pair is then in v->named. */
+int vault_load_name(struct vault *v, const char *name, bool thorough);
+
 /* Overwrites and unmaps the keys, frees the chains. May be called twice. */
 void vault_wipe(struct vault *v);
 
-/* The gate's side: asks for the chain that fits the ClientHello. *der points into buf.
- * Returns 0, -ENOENT when the client can use none, or another negative errno; logs nothing. */
+/* What the gate gets to show to its client. */
+struct vault_chain {
+    const uint8_t *der; /* certificates, leaf first */
+    size_t len;
+    const uint8_t *staple; /* an OCSP response, which has to be judged before it is used */
+    size_t staple_len;     /* 0: none */
+};
+
+/* The gate's side: asks for the chain that fits the ClientHello. *c points into buf.
+ * Returns 0, -ENOENT when the client can use none, -ENXIO when there is none for the name that it
+ * asked for, -EKEYREJECTED when that one is unusable (the monitor has said why), or another negative
+ * errno; logs nothing. */
 int vault_ask_chain(int vault, const struct hello *h, uint8_t *buf, size_t size,
-                    const uint8_t **der, size_t *len);
+                    struct vault_chain *c);
 
 /* The gate's side: asks for a signature of at most *sig_len bytes. Returns 0 or a negative errno
  * (-EACCES: the vault refused). */

@@ -12,10 +12,10 @@ TOP = Path(__file__).resolve().parent.parent
 # A file includes only headers of lower layers, besides its own. Within a layer nobody knows anybody.
 LAYERS = [
     ['io', 'log', 'message'],
-    ['config', 'peer', 'facts', 'certs'],
-    ['options'],
+    ['config', 'peer', 'facts', 'pem'],
+    ['options', 'certs', 'chain'],
     ['activation', 'alert', 'dialect', 'environment', 'hello', 'jail', 'keys', 'suites'],
-    ['policy'],
+    ['policy', 'staple'],
     ['handler', 'lobby', 'opening', 'relay', 'tls', 'ucspi', 'vault'],
     ['client', 'session'],
     ['service'],
@@ -37,7 +37,7 @@ def test_a_file_includes_only_headers_of_lower_layers(path):
             assert LAYER[name] < LAYER[module(path)], f'{path.name} includes {name}.h'
 
 
-@pytest.mark.parametrize('header, users', [('wolfssl/', {'tls', 'suites', 'keys', 'certs'}), ('seccomp.h', {'jail'})])
+@pytest.mark.parametrize('header, users', [('wolfssl/', {'tls', 'suites', 'staple', 'keys', 'chain', 'pem'}), ('seccomp.h', {'jail'})])
 def test_only_those_meant_to_include_a_library(header, users):
     found = {path.stem for path in SOURCES if f'#include <{header}' in path.read_text()}
     assert found == users

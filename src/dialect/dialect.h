@@ -110,6 +110,7 @@ enum greeting_verdict {
 struct dialect {
     const char *name;  /* as --starttls has it */
     const char *title; /* as people call it */
+    const char *alpn;  /* its names for ALPN, with commas between */
 
     /* Judges a line without its line end. */
     void (*parse)(struct command *c, const char *line, size_t len);

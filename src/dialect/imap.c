@@ -273,4 +273,4 @@ static enum greeting_verdict greeting(const char *bytes, size_t len, size_t *use
     return dialect_begins(bytes, *used, "* OK") ? GREETING_SWALLOW : GREETING_ANSWER;
 }
 
-const struct dialect dialect_imap = {"imap", "IMAP", parse, say, reply, answer, greeting};
+const struct dialect dialect_imap = {"imap", "IMAP", "imap", parse, say, reply, answer, greeting};

@@ -257,4 +257,4 @@ static enum greeting_verdict greeting(const char *bytes, size_t len, size_t *use
     return dialect_begins(bytes, *used, "20") ? GREETING_SWALLOW : GREETING_ANSWER;
 }
 
-const struct dialect dialect_nntp = {"nntp", "NNTP", parse, say, reply, answer, greeting};
+const struct dialect dialect_nntp = {"nntp", "NNTP", "nntp", parse, say, reply, answer, greeting};

@@ -232,4 +232,4 @@ static enum greeting_verdict greeting(const char *bytes, size_t len, size_t *use
     return dialect_begins(bytes, *used, "+OK") ? GREETING_SWALLOW : GREETING_ANSWER;
 }
 
-const struct dialect dialect_pop3 = {"pop3", "POP3", parse, say, reply, answer, greeting};
+const struct dialect dialect_pop3 = {"pop3", "POP3", "pop3", parse, say, reply, answer, greeting};

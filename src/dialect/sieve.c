@@ -243,4 +243,5 @@ static enum answer answer(const struct command *c, const char *line, size_t len)
     return line[0] == '{' ? ANSWER_MORE : ANSWER_CHALLENGE;
 }
 
-const struct dialect dialect_sieve = {"sieve", "ManageSieve", parse, say, reply, answer, NULL};
+const struct dialect dialect_sieve = {"sieve", "ManageSieve", "managesieve", parse,
+                                      say,     reply,         answer,        NULL};

@@ -236,5 +236,7 @@ static enum greeting_verdict greeting(const char *bytes, size_t len, size_t *use
     }
 }
 
-const struct dialect dialect_smtp = {"smtp", "SMTP", parse_smtp, say_smtp, reply, answer, greeting};
-const struct dialect dialect_lmtp = {"lmtp", "LMTP", parse_lmtp, say_lmtp, reply, answer, greeting};
+const struct dialect dialect_smtp = {"smtp",   "SMTP", "smtp,esmtp", parse_smtp,
+                                     say_smtp, reply,  answer,       greeting};
+const struct dialect dialect_lmtp = {"lmtp",   "LMTP", "lmtp", parse_lmtp,
+                                     say_lmtp, reply,  answer, greeting};

@@ -136,7 +136,7 @@ static void ask_chain(struct message_writer *w, uint8_t *buf, size_t size)
 {
     message_begin(w, buf, size, MESSAGE_CHAIN);
     message_put_text(w, "");
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         message_put_number(w, 1);
 }
 

@@ -63,6 +63,7 @@ static void facts_come_over_as_they_were(void **state)
     memset(full.version, 'b', sizeof full.version - 1);
     memset(full.cipher, 'c', sizeof full.cipher - 1);
     memset(full.group, 'd', sizeof full.group - 1);
+    memset(full.alpn, 'e', sizeof full.alpn - 1);
     check_same(&all);
     check_same(&none);
     check_same(&full);
@@ -89,7 +90,7 @@ static void every_truncation_of_facts_is_refused(void **state)
 struct forged {
     const char *name;
     const char *version;
-    size_t version_len, cipher_len, group_len, name_len;
+    size_t version_len, cipher_len, group_len, name_len, alpn_len;
     uint64_t resumed;
     size_t exporter_len;
     bool ok;
@@ -99,17 +100,18 @@ static void forged_facts_are_refused(void **state)
 {
     (void)state;
     static const struct forged cases[] = {
-        {"all in order", "TLSv1.3", 7, 63, 23, 255, 1, 32, true},
-        {"no exporter", "TLSv1.3", 7, 1, 1, 1, 0, 0, true},
-        {"version too long", "aaaaaaaaaaaaaaaa", 16, 1, 1, 1, 0, 32, false},
-        {"cipher too long", "TLSv1.3", 7, 64, 1, 1, 0, 32, false},
-        {"group too long", "TLSv1.3", 7, 1, 24, 1, 0, 32, false},
-        {"name too long", "TLSv1.3", 7, 1, 1, 256, 0, 32, false},
-        {"NUL in a text", "TLS\0v13", 7, 1, 1, 1, 0, 32, false},
-        {"resumed is neither", "TLSv1.3", 7, 1, 1, 1, 2, 32, false},
-        {"exporter too short", "TLSv1.3", 7, 1, 1, 1, 0, 31, false},
-        {"exporter of one byte", "TLSv1.3", 7, 1, 1, 1, 0, 1, false},
-        {"exporter too long", "TLSv1.3", 7, 1, 1, 1, 0, 33, false},
+        {"all in order", "TLSv1.3", 7, 63, 23, 255, 4, 1, 32, true},
+        {"no exporter", "TLSv1.3", 7, 1, 1, 1, 4, 0, 0, true},
+        {"version too long", "aaaaaaaaaaaaaaaa", 16, 1, 1, 1, 4, 0, 32, false},
+        {"cipher too long", "TLSv1.3", 7, 64, 1, 1, 4, 0, 32, false},
+        {"group too long", "TLSv1.3", 7, 1, 24, 1, 4, 0, 32, false},
+        {"name too long", "TLSv1.3", 7, 1, 1, 256, 4, 0, 32, false},
+        {"protocol too long", "TLSv1.3", 7, 1, 1, 1, 32, 0, 32, false},
+        {"NUL in a text", "TLS\0v13", 7, 1, 1, 1, 4, 0, 32, false},
+        {"resumed is neither", "TLSv1.3", 7, 1, 1, 1, 4, 2, 32, false},
+        {"exporter too short", "TLSv1.3", 7, 1, 1, 1, 4, 0, 31, false},
+        {"exporter of one byte", "TLSv1.3", 7, 1, 1, 1, 4, 0, 1, false},
+        {"exporter too long", "TLSv1.3", 7, 1, 1, 1, 4, 0, 33, false},
     };
     static const char filler[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
                                  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -126,6 +128,7 @@ static void forged_facts_are_refused(void **state)
         message_put_bytes(&w, filler, c->cipher_len);
         message_put_bytes(&w, filler, c->group_len);
         message_put_bytes(&w, filler, c->name_len);
+        message_put_bytes(&w, filler, c->alpn_len);
         message_put_number(&w, c->resumed);
         message_put_bytes(&w, filler, c->exporter_len);
         assert_false(w.failed);

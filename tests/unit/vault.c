@@ -110,8 +110,8 @@ static void choose_files(struct choice *c, const char *cert, const char *key, co
         (void)snprintf(c->path[i], PATH_MAX, "%s/%s", folder, names[i]);
         paths[i] = c->path[i];
     }
-    c->o.pairs[0] = (struct pair){paths[0], paths[1]};
-    c->o.pairs[1] = (struct pair){paths[2], paths[3]};
+    c->o.pairs[0] = (struct pair){.cert = paths[0], .key = paths[1]};
+    c->o.pairs[1] = (struct pair){.cert = paths[2], .key = paths[3]};
 }
 
 static int load(struct vault *v, const struct options *o)
@@ -143,6 +143,8 @@ static void open_vault(struct vault *v, const char *name, const char *name2)
     choose_files(&c, cert, key, name2 != NULL ? cert2 : NULL, name2 != NULL ? key2 : NULL);
     if (load(v, &c.o) != 0 || unlock(v, &c.o, false) != 0)
         fail_msg("%s: %s", name, said);
+    /* As if the gate had been given its chain. */
+    v->chosen = &v->pairs[0];
 }
 
 static void good_pairs_are_loaded_and_match(void **state)
@@ -389,6 +391,7 @@ static void write_chain_request(struct message_writer *w, uint8_t *buf, size_t s
     message_put_number(w, rsa);
     message_put_number(w, ecdsa);
     message_put_number(w, ed25519);
+    message_put_number(w, 0);
 }
 
 static void a_client_gets_the_chain_that_it_can_check(void **state)
@@ -419,7 +422,10 @@ static void a_client_gets_the_chain_that_it_can_check(void **state)
         assert_int_equal(ask_raw(&v, vault_give_chain, &w, &r, buf), 0);
         assert_string_equal(said, "");
         assert_int_equal(r.type, MESSAGE_CHAIN_IS);
+        assert_true((message_get_number(&r, 1) == 0) == (cases[i].chosen >= 0));
         const uint8_t *der = message_get_bytes(&r, MESSAGE_MAX, &len);
+        size_t staple_len;
+        (void)message_get_bytes(&r, 0, &staple_len);
         assert_true(message_complete(&r));
         if (cases[i].chosen < 0) {
             assert_int_equal(len, 0);
@@ -427,7 +433,7 @@ static void a_client_gets_the_chain_that_it_can_check(void **state)
             const struct chain *c = &v.pairs[cases[i].chosen].chain;
             if (len != c->len || memcmp(der, c->der, len) != 0)
                 fail_msg("%s, %s: case %zu gets another chain", cases[i].first, cases[i].second, i);
-            assert_int_equal(v.chosen, cases[i].chosen);
+            assert_ptr_equal(v.chosen, &v.pairs[cases[i].chosen]);
         }
         vault_wipe(&v);
     }
@@ -479,18 +485,18 @@ static void malformed_chain_messages_end_the_connection(void **state)
     memset(long_name, 'a', sizeof long_name - 1);
     message_begin(&w, request, sizeof request, MESSAGE_CHAIN);
     message_put_bytes(&w, long_name, HELLO_NAME_MAX + 1);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         message_put_number(&w, 1);
     assert_int_equal(ask_raw(&v, vault_give_chain, &w, &r, buf), -EBADMSG);
     message_begin(&w, request, sizeof request, MESSAGE_CHAIN);
     message_put_bytes(&w, "a\0b", 3);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         message_put_number(&w, 1);
     assert_int_equal(ask_raw(&v, vault_give_chain, &w, &r, buf), -EBADMSG);
-    for (int bad = 0; bad < 3; bad++) {
+    for (int bad = 0; bad < 4; bad++) {
         message_begin(&w, request, sizeof request, MESSAGE_CHAIN);
         message_put_text(&w, "a");
-        for (int i = 0; i < 3; i++)
+        for (int i = 0; i < 4; i++)
             message_put_number(&w, i == bad ? 2 : 1);
         assert_int_equal(ask_raw(&v, vault_give_chain, &w, &r, buf), -EBADMSG);
         assert_int_equal(r.type, 0);
@@ -754,8 +760,8 @@ struct gate {
     int fd;
     const struct hello *hello; /* NULL: asks for a signature */
     uint8_t buf[MESSAGE_MAX];
-    const uint8_t *answer;
-    size_t len;
+    struct vault_chain chain;
+    size_t len; /* of the signature, in buf */
     int result;
 };
 
@@ -765,9 +771,8 @@ static void *ask_once(void *arg)
     struct gate *g = arg;
 
     g->len = sizeof g->buf;
-    g->answer = g->buf;
     if (g->hello != NULL)
-        g->result = vault_ask_chain(g->fd, g->hello, g->buf, sizeof g->buf, &g->answer, &g->len);
+        g->result = vault_ask_chain(g->fd, g->hello, g->buf, sizeof g->buf, &g->chain);
     else
         g->result = vault_ask_signature(g->fd, SIGN_ECDSA, hash, sizeof hash, g->buf, &g->len);
     return NULL;
@@ -803,8 +808,9 @@ static void both_sides_understand_each_other(void **state)
     g.hello = &h;
     talk(&v, vault_give_chain, &g);
     assert_int_equal(g.result, 0);
-    assert_int_equal(g.len, v.pairs[1].chain.len);
-    assert_memory_equal(g.answer, v.pairs[1].chain.der, g.len);
+    assert_int_equal(g.chain.len, v.pairs[1].chain.len);
+    assert_memory_equal(g.chain.der, v.pairs[1].chain.der, g.chain.len);
+    assert_int_equal(g.chain.staple_len, 0);
     g.hello = NULL;
     talk(&v, vault_give_signature, &g);
     assert_int_equal(g.result, 0);
