@@ -77,9 +77,12 @@ static void note_suite(struct hello *h, uint32_t suite)
         h->rsa_suites = true;
     /* ECDHE with AES-GCM (RFC 5289: C02B, C02C, C02F, C030), AES-CCM (RFC 7251: C0AC to C0AF)
      * or ChaCha20-Poly1305 (RFC 7905: CCA8, CCA9). */
-    if (suite == 0xc02b || suite == 0xc02c || suite == 0xc02f || suite == 0xc030 ||
-        (suite >= 0xc0ac && suite <= 0xc0af) || suite == 0xcca8 || suite == 0xcca9)
-        h->aead_suites = true;
+    if (suite == 0xc02b || suite == 0xc02c || (suite >= 0xc0ac && suite <= 0xc0af) ||
+        suite == 0xcca9)
+        h->ecdsa_aead = true;
+    else if (suite == 0xc02f || suite == 0xc030 || suite == 0xcca8)
+        h->rsa_aead = true;
+    h->aead_suites = h->ecdsa_aead || h->rsa_aead;
 }
 
 /* RFC 8446 section 4.2.3. What is signed with SHA-1 or MD5 does not count. */

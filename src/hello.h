@@ -42,6 +42,8 @@ struct hello {
     bool aead_suites;  /* at least one TLS 1.2 suite with ECDHE and an AEAD cipher */
     bool ecdsa_suites; /* at least one TLS 1.2 suite for an ECDSA or Ed25519 certificate */
     bool rsa_suites;   /* at least one TLS 1.2 suite for another certificate */
+    bool ecdsa_aead;   /* ... with ECDHE and an AEAD cipher */
+    bool rsa_aead;
 };
 
 /* Judges the first len bytes. Reads nothing beyond them, keeps nothing. *h is filled in for

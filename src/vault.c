@@ -260,33 +260,39 @@ int vault_load_name(struct vault *v, const char *name, bool thorough)
     return load_name_once(v, thorough);
 }
 
-/* What a client can check the signatures of. */
-struct abilities {
-    bool rsa, ecdsa, ed25519;
+/* How well a client can do with a kind of certificate. */
+enum fit { FIT_NONE, FIT_OUTWORN, FIT_GOOD };
+
+struct fits {
+    enum fit rsa, ecdsa, ed25519;
 };
 
-static bool fits(const struct vault_pair *p, const struct abilities *client)
+static enum fit fit_of(const struct vault *v, const struct vault_pair *p, const struct fits *f)
 {
-    return p->chain.kind == KEY_RSA     ? client->rsa
-           : p->chain.kind == KEY_ECDSA ? client->ecdsa
-                                        : client->ed25519;
+    enum fit fit = p->chain.kind == KEY_RSA     ? f->rsa
+                   : p->chain.kind == KEY_ECDSA ? f->ecdsa
+                                                : f->ed25519;
+    /* TLS 1.0 and 1.1 are not asked, they can't say. */
+    return fit == FIT_NONE && v->old_versions ? FIT_OUTWORN : fit;
 }
 
-/* Of the pairs of the options one that the client can check, the quicker kinds before RSA; NULL if
- * there is none. TLS 1.0 and 1.1 are not asked, they can't say. */
-static const struct vault_pair *choose_default(const struct vault *v,
-                                               const struct abilities *client, const char *name)
+/* Of the pairs of the options one that the client can check: one with which it has good suites before
+ * others, the quicker kinds before RSA. NULL if there is none. */
+static const struct vault_pair *choose_default(const struct vault *v, const struct fits *f,
+                                               const char *name)
 {
     const struct vault_pair *best = NULL;
+    enum fit best_fit = FIT_NONE;
 
-    for (size_t i = v->count; i-- > 0;) {
+    for (size_t i = 0; i < v->count; i++) {
         const struct vault_pair *p = &v->pairs[i];
+        enum fit fit = fit_of(v, p, f);
         if (v->strict_names && !chain_covers(&p->chain, name))
             continue;
-        if (!fits(p, client) && (!v->old_versions || i > 0))
-            continue;
-        if (best == NULL || p->chain.kind != KEY_RSA || best->chain.kind == KEY_RSA)
+        if (fit > best_fit || (fit == best_fit && fit == FIT_GOOD && p->chain.kind != KEY_RSA)) {
             best = p;
+            best_fit = fit;
+        }
     }
     return best;
 }
@@ -301,19 +307,19 @@ static bool has_default(const struct vault *v, const char *name)
 }
 
 /* Chooses the pair for a client. */
-static enum chain_verdict choose(struct vault *v, const struct abilities *client, const char *name)
+static enum chain_verdict choose(struct vault *v, const struct fits *f, const char *name)
 {
     v->chosen = NULL;
     if (v->cert_dir != NULL && *name != '\0') {
         int rc = vault_load_name(v, name, false);
-        if (rc == 0 && (fits(&v->named, client) || v->old_versions))
+        if (rc == 0 && fit_of(v, &v->named, f) != FIT_NONE)
             v->chosen = &v->named;
         if (rc != -ENXIO)
             return rc < 0 ? CHAIN_BROKEN : v->chosen != NULL ? CHAIN_GIVEN : CHAIN_NONE_FITS;
     }
     if (!has_default(v, name))
         return CHAIN_NO_SUCH_NAME;
-    v->chosen = choose_default(v, client, name);
+    v->chosen = choose_default(v, f, name);
     return v->chosen != NULL ? CHAIN_GIVEN : CHAIN_NONE_FITS;
 }
 
@@ -370,18 +376,18 @@ static void warn_of_dates(const struct vault_pair *p)
 int vault_give_chain(struct vault *v, struct message_reader *r, int gate)
 {
     char name[HELLO_NAME_MAX + 1];
-    struct abilities client;
+    struct fits fits;
 
     message_get_text(r, name, sizeof name);
-    client.rsa = message_get_number(r, 1) != 0;
-    client.ecdsa = message_get_number(r, 1) != 0;
-    client.ed25519 = message_get_number(r, 1) != 0;
+    fits.rsa = (enum fit)message_get_number(r, FIT_GOOD);
+    fits.ecdsa = (enum fit)message_get_number(r, FIT_GOOD);
+    fits.ed25519 = (enum fit)message_get_number(r, FIT_GOOD);
     bool wants_staple = message_get_number(r, 1) != 0;
     if (!message_complete(r)) {
         log_error("the gate sent a malformed chain message: connection ended");
         return -EBADMSG;
     }
-    enum chain_verdict verdict = choose(v, &client, name);
+    enum chain_verdict verdict = choose(v, &fits, name);
     if (v->chosen != NULL)
         warn_of_dates(v->chosen);
     return send_chain(gate, verdict, v->chosen, wants_staple);
@@ -492,6 +498,20 @@ static int ask(int vault, const struct message_writer *w, struct message_reader 
     return rc;
 }
 
+static enum fit fit_of(const struct hello *h, bool fits, bool aead)
+{
+    bool tls13 = h->version_max >= 0x0304 && h->tls13_suites;
+
+    return !fits ? FIT_NONE : tls13 || aead ? FIT_GOOD : FIT_OUTWORN;
+}
+
+static enum fit fit_for(const struct hello *h, bool fits, bool aead)
+{
+    bool tls13 = h->version_max >= 0x0304 && h->tls13_suites;
+
+    return !fits ? FIT_NONE : tls13 || aead ? FIT_GOOD : FIT_OUTWORN;
+}
+
 int vault_ask_chain(int vault, const struct hello *h, uint8_t *buf, size_t size,
                     struct vault_chain *c)
 {
@@ -505,9 +525,9 @@ int vault_ask_chain(int vault, const struct hello *h, uint8_t *buf, size_t size,
 
     message_begin(&w, request, sizeof request, MESSAGE_CHAIN);
     message_put_text(&w, h->name);
-    message_put_number(&w, h->rsa);
-    message_put_number(&w, h->ecdsa);
-    message_put_number(&w, h->ed25519);
+    message_put_number(&w, fit_for(h, h->rsa, h->rsa_aead));
+    message_put_number(&w, fit_for(h, h->ecdsa, h->ecdsa_aead));
+    message_put_number(&w, fit_for(h, h->ed25519, h->ecdsa_aead));
     message_put_number(&w, h->wants_staple);
     int rc = ask(vault, &w, &r, buf, size, MESSAGE_CHAIN_IS);
     if (rc < 0)

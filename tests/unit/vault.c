@@ -383,8 +383,8 @@ static int ask_raw(struct vault *v, giver *give, const struct message_writer *w,
     return rc;
 }
 
-static void write_chain_request(struct message_writer *w, uint8_t *buf, size_t size, bool rsa,
-                                bool ecdsa, bool ed25519)
+static void write_chain_request(struct message_writer *w, uint8_t *buf, size_t size, unsigned rsa,
+                                unsigned ecdsa, unsigned ed25519)
 {
     message_begin(w, buf, size, MESSAGE_CHAIN);
     message_put_text(w, "mail.example.org");
@@ -399,14 +399,15 @@ static void a_client_gets_the_chain_that_it_can_check(void **state)
     (void)state;
     static const struct {
         const char *first, *second;
-        bool rsa, ecdsa, ed25519;
-        int chosen; /* -1: none */
+        unsigned rsa, ecdsa, ed25519; /* 0: can't, 1: with outworn suites only, 2: well */
+        int chosen;                   /* -1: none */
     } cases[] = {
-        {"rsa", "ec", true, true, true, 1},     {"ec", "rsa", true, true, true, 0},
-        {"rsa", "ec", true, false, true, 0},    {"rsa", "ec", false, true, false, 1},
-        {"rsa", "ec", false, false, false, -1}, {"ec", "rsa", true, false, false, 1},
-        {"rsa", "ed", true, true, true, 1},     {"rsa", "ed", true, true, false, 0},
-        {"rsa", NULL, false, true, true, -1},   {"ec", NULL, true, false, false, -1},
+        {"rsa", "ec", 1, 1, 1, 1}, {"ec", "rsa", 1, 1, 1, 0},  {"rsa", "ec", 1, 0, 1, 0},
+        {"rsa", "ec", 0, 1, 0, 1}, {"rsa", "ec", 0, 0, 0, -1}, {"ec", "rsa", 1, 0, 0, 1},
+        {"rsa", "ed", 1, 1, 1, 1}, {"rsa", "ed", 1, 1, 0, 0},  {"rsa", NULL, 0, 1, 1, -1},
+        {"ec", NULL, 1, 0, 0, -1}, {"ec", NULL, 2, 1, 0, 0},   {"rsa", "ec", 2, 1, 0, 0},
+        {"ec", "rsa", 2, 1, 0, 1}, {"rsa", "ec", 1, 2, 0, 1},  {"ec", "rsa", 2, 2, 2, 0},
+        {"ed", "rsa", 2, 1, 1, 1},
     };
     static uint8_t buf[MESSAGE_MAX];
 
@@ -497,7 +498,7 @@ static void malformed_chain_messages_end_the_connection(void **state)
         message_begin(&w, request, sizeof request, MESSAGE_CHAIN);
         message_put_text(&w, "a");
         for (int i = 0; i < 4; i++)
-            message_put_number(&w, i == bad ? 2 : 1);
+            message_put_number(&w, i == bad ? 3 : 1);
         assert_int_equal(ask_raw(&v, vault_give_chain, &w, &r, buf), -EBADMSG);
         assert_int_equal(r.type, 0);
     }
