@@ -114,11 +114,42 @@ static void check_tls(struct report *r, const struct options *o)
     if (suites_check(o->tls_min, o->ciphers, o->groups, why) < 0)
         line(r, "FAIL", "%s", why);
     else
-        line(r, "ok  ", "TLS 1.%u and higher, suites %s, groups %s", o->tls_min - 0x0301,
-             o->ciphers != NULL ? o->ciphers : "by default",
-             o->groups != NULL ? o->groups : "by default");
+        line(r, "ok  ", "TLS 1.%u%s", o->tls_min - 0x0301,
+             o->tls_min < 0x0304 ? " and higher" : " only");
+    line(r, "note", "cipher suites%s: %s", o->ciphers != NULL ? "" : " (default)",
+         suites_ciphers(o->tls_min, o->ciphers));
+    line(r, "note", "groups%s: %s", o->groups != NULL ? "" : " (default)",
+         suites_groups(o->groups));
+    line(r, "note",
+         "no session tickets or resumption, no early data, no renegotiation, no compression; "
+         "client certificates are not asked for");
     if (o->tls_min < 0x0303)
         line(r, "warn", "--tls-min: TLS 1.0 and 1.1 are broken (RFC 8996)");
+}
+
+/* "30", or "none" for 0. */
+static const char *seconds(char text[12], unsigned timeout)
+{
+    (void)snprintf(text, 12, "%u", timeout);
+    return timeout > 0 ? text : "none";
+}
+
+static void check_timeouts(struct report *r, const struct options *o)
+{
+    char lobby[12], handshake[12], idle[12], session[12], grace[12];
+
+    line(r, "note", "time-outs in seconds: lobby %s, handshake %s, idle %s, session %s, grace %s",
+         seconds(lobby, o->timeout_lobby), seconds(handshake, o->timeout_handshake),
+         seconds(idle, o->timeout_idle), seconds(session, o->timeout_session),
+         seconds(grace, o->timeout_grace));
+    if (o->timeout_lobby == 0 && (o->starttls != NULL || o->ucspi_tls))
+        line(r, "warn", "--timeout-lobby=0: a client may stay before TLS for ever");
+    if (o->timeout_handshake == 0)
+        line(r, "warn", "--timeout-handshake=0: a client may stay in the handshake for ever");
+    if (o->timeout_idle == 0 && o->timeout_session == 0)
+        line(r, "warn", "--timeout-idle=0: a session in which nothing moves may last for ever");
+    if (o->timeout_grace == 0)
+        line(r, "warn", "--timeout-grace=0: a handler may go on for ever after its client left");
 }
 
 static void check_start(struct report *r, const struct options *o)
@@ -149,6 +180,11 @@ static void check_handler(struct report *r, const struct options *o)
         line(r, "FAIL", "--handler-user=%s: no such user or group", o->handler_user);
     else if (o->handler_user != NULL && geteuid() != 0)
         line(r, "FAIL", "--handler-user=%s: only root can change users", o->handler_user);
+    else if (o->handler_user != NULL)
+        line(r, "ok  ", "the handler runs as user %u, group %u (%s)", account.uid, account.gid,
+             o->handler_user);
+    else
+        line(r, "note", "the handler runs as who starts postern (here user %u)", getuid());
     if (o->handler[0] == NULL) {
         line(r, "warn", "no handler given: nothing to check about it");
         return;
@@ -162,48 +198,97 @@ static void check_handler(struct report *r, const struct options *o)
                            : "not found: give its whole path");
 }
 
-/* Locks a child in and hears from it what was missing. */
+/* Who the gate is. */
+static void check_user(struct report *r, const struct jail *j, const char *user)
+{
+    if (!j->as_root)
+        line(r, "note", "the gate runs as who starts postern (here user %u)", getuid());
+    else if (j->own_id)
+        line(r, "ok  ", "the gate runs as a user of its own, with an id that no other has");
+    else
+        line(r, "ok  ", "the gate runs as user %u, group %u (%s)", j->account.uid, j->account.gid,
+             user);
+}
+
+/* What the jail is made of, but for what it was found to lack. */
+static void check_parts(struct report *r, const struct jail *j, const char *missing)
+{
+    static const struct {
+        const char *name;
+        const char *lack; /* jail_enter()'s word for it */
+        bool only_root;
+    } parts[] = {
+        {"empty root folder", "an empty root folder", true},
+        {"unprivileged user", "a uid of its own", true},
+        {"no groups", "dropping groups", true},
+        {"no capabilities", "dropping capabilities", false},
+        {"no_new_privs", "no_new_privs", false},
+        {"not dumpable", "not dumpable", false},
+        {"limits", "setrlimit", false},
+        {"Landlock", "Landlock", false},
+        {"seccomp", "seccomp", false},
+    };
+    char text[256] = "";
+
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        size_t used = strlen(text);
+        if ((parts[i].only_root && !j->as_root) || strstr(missing, parts[i].lack) != NULL)
+            continue;
+        (void)snprintf(text + used, sizeof text - used, "%s%s", used > 0 ? ", " : "",
+                       parts[i].name);
+    }
+    line(r, "note", "jail: has %s", text);
+}
+
+/* Locks a child in and hears from it what was missing, or what failed: then false is returned. */
+static bool try_jail(struct jail *j, struct jail_report *report)
+{
+    int ends[2], status = 0;
+
+    if (pipe(ends) != 0) {
+        (void)snprintf(report->missing, sizeof report->missing, "pipe: %s", strerror(errno));
+        return false;
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        int rc = jail_enter(j, report);
+        ssize_t n = write(ends[1], report->missing, sizeof report->missing);
+        _exit(rc == 0 && n > 0 ? 0 : 1);
+    }
+    (void)close(ends[1]);
+    if (child < 0 || read(ends[0], report->missing, sizeof report->missing) <= 0)
+        (void)snprintf(report->missing, sizeof report->missing, "it could not be tried");
+    (void)close(ends[0]);
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    report->missing[sizeof report->missing - 1] = '\0';
+    return child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 static void check_jail(struct report *r, const struct options *o)
 {
     struct jail j;
     struct jail_report report = {""};
-    int ends[2], status = 0;
 
-    if (o->jail == JAIL_OFF) {
-        line(r, "warn", "--jail=off: the gate is not locked in, only no longer root");
-        return;
-    }
     if (jail_prepare(&j, o) < 0) {
         r->failed = true;
         return;
     }
+    check_user(r, &j, o->user);
     (void)fflush(r->out);
-    if (pipe(ends) != 0) {
-        line(r, "FAIL", "pipe: %s", strerror(errno));
-        jail_close(&j);
-        return;
-    }
-    pid_t child = fork();
-    if (child == 0) {
-        int rc = jail_enter(&j, &report);
-        ssize_t n = write(ends[1], report.missing, sizeof report.missing);
-        _exit(rc == 0 && n > 0 ? 0 : 1);
-    }
-    (void)close(ends[1]);
-    if (child < 0 || read(ends[0], report.missing, sizeof report.missing) <= 0)
-        (void)snprintf(report.missing, sizeof report.missing, "it could not be tried");
-    (void)close(ends[0]);
-    jail_close(&j);
-    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
-        ;
-    report.missing[sizeof report.missing - 1] = '\0';
-    if (child < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    if (o->jail == JAIL_OFF) {
+        line(r, "warn", "--jail=off: the gate is not locked in, only no longer root");
+    } else if (!try_jail(&j, &report)) {
         line(r, "FAIL", "jail: %s", report.missing);
-    else if (report.missing[0] != '\0')
-        line(r, "warn", "jail: closed, but lacks %s", report.missing);
-    else
-        line(r, "ok  ", "jail: closed whole%s",
-             j.as_root ? "" : ", as far as it can be without root");
+    } else {
+        check_parts(r, &j, report.missing);
+        if (report.missing[0] != '\0')
+            line(r, "warn", "jail: closed, but lacks %s", report.missing);
+        else
+            line(r, "ok  ", "jail: closed whole%s",
+                 j.as_root ? "" : ", as far as it can be without root");
+    }
+    jail_close(&j);
 }
 
 int check_run(const struct options *o, FILE *out)
@@ -214,6 +299,7 @@ int check_run(const struct options *o, FILE *out)
     check_pairs(&r, o);
     check_start(&r, o);
     check_tls(&r, o);
+    check_timeouts(&r, o);
     check_handler(&r, o);
     check_jail(&r, o);
     (void)fputs(r.failed ? "FAIL: this does not work yet; see the lines above\n" : "all is well\n",

@@ -65,13 +65,24 @@ static int find_group(const char *name, size_t len)
     return -1;
 }
 
+const char *suites_ciphers(unsigned version, const char *ciphers)
+{
+    if (ciphers != NULL)
+        return ciphers;
+    return version < 0x0303 ? old_ciphers : default_ciphers;
+}
+
+const char *suites_groups(const char *groups)
+{
+    return groups != NULL ? groups : default_groups;
+}
+
 /* "X25519:P-256" as numbers. Returns how many, or -EINVAL. */
 static int parse_groups(const char *list, int groups[GROUPS_MAX])
 {
     int count = 0;
 
-    if (list == NULL)
-        list = default_groups;
+    list = suites_groups(list);
     while (*list != '\0') {
         size_t len = strcspn(list, ":,");
         int group = find_group(list, len);
@@ -159,8 +170,7 @@ static int minimum(unsigned version)
 int suites_set(struct WOLFSSL_CTX *context, unsigned version, const char *ciphers,
                const char *groups, char *why)
 {
-    if (ciphers == NULL)
-        ciphers = version < 0x0303 ? old_ciphers : default_ciphers;
+    ciphers = suites_ciphers(version, ciphers);
     if (wolfSSL_CTX_SetMinVersion(context, minimum(version)) != WOLFSSL_SUCCESS) {
         (void)snprintf(why, TLS_WHY_SIZE,
                        "--tls-min=1.%u: this TLS library does not have that version",

@@ -22,6 +22,11 @@ int suites_set(struct WOLFSSL_CTX *context, unsigned version, const char *cipher
 /* Proves the same without a connection. */
 int suites_check(unsigned version, const char *ciphers, const char *groups, char *why);
 
+/* The lists in force, those asked for (NULL: none was) or the defaults. They live as long as what was
+ * given, or for ever. */
+const char *suites_ciphers(unsigned version, const char *ciphers);
+const char *suites_groups(const char *groups);
+
 /* True if one of the groups that a client offers is in the list (NULL: the default). */
 bool suites_share_group(const char *list, const uint16_t *offered, size_t count);
 

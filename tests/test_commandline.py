@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import subprocess
+import tempfile
 
 import pytest
 
@@ -293,6 +294,75 @@ def test_check_without_a_handler_warns(run, pki):
 def test_check_judges_the_other_options_too(run, pki, option, verdict, status):
     lines = report(run('--check', *pki.ecdsa.options(), option, '/bin/cat'), status)
     assert told(lines, verdict, option.partition('=')[0])
+
+
+@pytest.mark.parametrize('options, verdict, words', [
+    ([], 'ok', ['TLS 1.2 and higher']),
+    (['--tls-min=1.3'], 'ok', ['TLS 1.3 only']),
+    ([], 'note', ['cipher suites (default): ', 'TLS13-AES128-GCM-SHA256', 'ECDHE-ECDSA-CHACHA20-POLY1305']),
+    (['--ciphers=TLS13-AES128-GCM-SHA256'], 'note', ['cipher suites: TLS13-AES128-GCM-SHA256']),
+    ([], 'note', ['groups (default): X25519:P-256:P-384']),
+    (['--groups=P-384'], 'note', ['groups: P-384']),
+    ([], 'note', ['no session tickets or resumption, no early data, no renegotiation, no compression']),
+    ([], 'note', ['client certificates are not asked for']),
+    ([], 'ok', ['TLS begins at once']),
+    (['--starttls=imap'], 'ok', ['policy required: no handler and no login before TLS']),
+    (['--starttls=imap', '--policy=auth'], 'ok', ['policy auth: no reusable passwords before TLS']),
+    (['--starttls=imap', '--policy=optional'], 'warn', ['policy optional: all is allowed in plaintext']),
+    ([], 'note', ['time-outs in seconds: lobby 60, handshake 30, idle 1900, session none, grace 10']),
+    (['--timeout-session=7', '--timeout-lobby=8'], 'note', ['lobby 8, handshake 30, idle 1900, session 7,']),
+    (['--timeout-handshake=0'], 'warn', ['--timeout-handshake=0']),
+    (['--timeout-lobby=0', '--starttls=pop3'], 'warn', ['--timeout-lobby=0']),
+    (['--timeout-idle=0'], 'warn', ['--timeout-idle=0']),
+    (['--timeout-grace=0'], 'warn', ['--timeout-grace=0']),
+    ([], 'note', ['the handler runs as who starts postern', f'user {os.getuid()}']),
+], ids=' '.join)
+def test_check_shows_what_security_depends_on(run, pki, options, verdict, words):
+    assert told(report(run('--check', *pki.ecdsa.options(), *options, '/bin/cat'), OK), verdict, *words)
+
+
+def test_check_shows_no_default_suite_without_forward_secrecy_or_aead(run, pki):
+    lines = report(run('--check', *pki.ecdsa.options(), '/bin/cat'), OK)
+    suites = next(text for _, text in lines if text.startswith('cipher suites')).partition(': ')[2].split(':')
+    for suite in suites:
+        assert re.fullmatch(r'(TLS13|ECDHE-(ECDSA|RSA))-(AES\d+-GCM-SHA\d+|CHACHA20-POLY1305(-SHA256)?)', suite), suite
+
+
+def jail_of(lines):
+    """The parts that the jail has, and those that it lacks."""
+    has = next(text for _, text in lines if text.startswith('jail: has ')).removeprefix('jail: has ')
+    lacks = next((text.partition(' lacks ')[2] for _, text in lines if ' lacks ' in text), '')
+    return set(has.split(', ')), lacks
+
+
+def test_check_names_each_part_of_the_jail_as_there_or_missing(run, pki):
+    has, lacks = jail_of(report(run('--check', *pki.ecdsa.options(), '/bin/cat'), OK))
+    for part in ['no_new_privs', 'Landlock', 'seccomp']:
+        assert (part in has) != (part in lacks), part
+    assert {'no capabilities', 'not dumpable', 'limits'} <= has
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason='only root changes users')
+def test_check_names_the_users_of_gate_and_handler(run, pki):
+    lines = report(run('--check', *pki.ecdsa.options(), '/bin/cat'), OK)
+    assert told(lines, 'ok', 'the gate runs as a user of its own')
+    assert {'empty root folder', 'unprivileged user', 'no groups'} <= jail_of(lines)[0]
+    lines = report(run('--check', *pki.ecdsa.options(), '--user=nobody', '--handler-user=mail', '/bin/cat'), OK)
+    assert told(lines, 'ok', 'the gate runs as user 65534', '(nobody)')
+    assert told(lines, 'ok', 'the handler runs as user 8', '(mail)')
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason='only root changes users')
+def test_check_without_root_says_who_gate_and_handler_are_and_what_the_jail_cannot_have(postern):
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        program = shutil.copy(postern, folder)
+        ended = subprocess.run([*tls.SETPRIV, program, '--check', CERT, '/bin/cat'], stdin=subprocess.DEVNULL, check=False,
+                               capture_output=True, text=True, timeout=tls.TIMEOUT)
+    lines = report(ended, CONFIG)       # for want of a certificate
+    assert told(lines, 'note', f'the gate runs as who starts postern (here user {tls.NOBODY})')
+    assert told(lines, 'note', f'the handler runs as who starts postern (here user {tls.NOBODY})')
+    assert not jail_of(lines)[0] & {'empty root folder', 'unprivileged user', 'no groups'}
 
 
 def test_check_reports_everything_at_once(run, pki):
