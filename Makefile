@@ -6,7 +6,7 @@
 # make install    into PREFIX (/usr/local), below DESTDIR; make uninstall
 # make asan       run all tests under AddressSanitizer and UBSan
 # make faults     make each system call fail in turn
-# make tidy       cppcheck, clang-tidy and clang-format
+# make tidy       cppcheck, gcc -fanalyzer, clang-tidy and clang-format
 # make bench      what a connection costs (CONNECTIONS=200)
 # make fuzz       fuzz each parser for TIME seconds (60 in all)
 # make clean

@@ -153,7 +153,7 @@ int message_send(int fd, const struct message_writer *w, const int *fds, size_t 
         memset(&control, 0, sizeof control);
         m.msg_control = control.space;
         m.msg_controllen = CMSG_SPACE(count * sizeof(int));
-        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+        struct cmsghdr *c = &control.header;
         c->cmsg_level = SOL_SOCKET;
         c->cmsg_type = SCM_RIGHTS;
         c->cmsg_len = CMSG_LEN(count * sizeof(int));
