@@ -498,13 +498,6 @@ static int ask(int vault, const struct message_writer *w, struct message_reader 
     return rc;
 }
 
-static enum fit fit_of(const struct hello *h, bool fits, bool aead)
-{
-    bool tls13 = h->version_max >= 0x0304 && h->tls13_suites;
-
-    return !fits ? FIT_NONE : tls13 || aead ? FIT_GOOD : FIT_OUTWORN;
-}
-
 static enum fit fit_for(const struct hello *h, bool fits, bool aead)
 {
     bool tls13 = h->version_max >= 0x0304 && h->tls13_suites;
