@@ -82,9 +82,7 @@ int certs_take_key(const char *file, const uint8_t *text, size_t len, uint8_t *k
     return -EINVAL;
 }
 
-/* True for what may stand in a path: a host name in lower case, IDNA's A-labels included, which
- * never begins or ends with a dot and has none beside another. */
-static bool is_host_name(const char *name)
+bool certs_is_host_name(const char *name)
 {
     size_t len = strlen(name);
 
@@ -93,24 +91,33 @@ static bool is_host_name(const char *name)
            strstr(name, "..") == NULL;
 }
 
-static bool is_there(const char *dir, const char *prefix, const char *name, struct name_files *f)
+static bool is_there(const char *file)
 {
-    int n = snprintf(f->cert, sizeof f->cert, "%s/%s%s/fullchain.pem", dir, prefix, name);
-    int m = snprintf(f->key, sizeof f->key, "%s/%s%s/privkey.pem", dir, prefix, name);
-
-    if (n < 0 || m < 0 || (size_t)n >= sizeof f->cert || (size_t)m >= sizeof f->key)
-        return false;
-    return access(f->cert, F_OK) == 0 ||
+    return access(file, F_OK) == 0 ||
            (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG);
+}
+
+bool certs_find_folder(const char *dir, const char *folder, struct name_files *f)
+{
+    int n = snprintf(f->cert, sizeof f->cert, "%s/%s/fullchain.pem", dir, folder);
+    int m = snprintf(f->key, sizeof f->key, "%s/%s/privkey.pem", dir, folder);
+
+    return n >= 0 && m >= 0 && (size_t)n < sizeof f->cert && (size_t)m < sizeof f->key &&
+           is_there(f->cert);
 }
 
 bool certs_find_name(const char *dir, const char *name, struct name_files *f)
 {
-    if (!is_host_name(name))
+    char folder[NAME_MAX + 1];
+
+    if (!certs_is_host_name(name))
         return false;
-    if (is_there(dir, "", name, f))
+    if (certs_find_folder(dir, name, f))
         return true;
     /* The folder _.example.org is for *.example.org: one label, and not the whole name. */
     const char *dot = strchr(name, '.');
-    return dot != NULL && is_there(dir, "_", dot, f);
+    if (dot == NULL)
+        return false;
+    (void)snprintf(folder, sizeof folder, "_%s", dot);
+    return certs_find_folder(dir, folder, f);
 }

@@ -38,6 +38,13 @@ struct name_files {
     char key[PATH_MAX];
 };
 
+/* True for what may stand in a path: a host name in lower case, IDNA's A-labels included, which never
+ * begins or ends with a dot and has none beside another. */
+bool certs_is_host_name(const char *name);
+
+/* The files of a folder of DIR. Returns true if there is a certificate; logs nothing. */
+bool certs_find_folder(const char *dir, const char *folder, struct name_files *f);
+
 /* Finds the files for a server name in certbot's layout: DIR/NAME/fullchain.pem and privkey.pem, else
  * those of the wildcard folder DIR/_.PARENT. Whatever is no host name in lower case has none: nothing
  * but [a-z0-9.-] ever reaches a path. Returns true if there is such a folder; logs nothing. */

@@ -17,6 +17,7 @@
 
 #define RSA_BITS_MIN 2048
 #define CHAIN_MAX 16
+_Static_assert(sizeof((struct chain *)0)->top_issuer == KEYID_SIZE, "the library's hash of a name");
 
 /* Two ASCII digits of an ASN.1 time. */
 static int two_digits(const uint8_t *p)
@@ -118,7 +119,7 @@ static int take_leaf(struct chain *c, const char *file, const DecodedCert *d, co
     c->not_before = decode_time(d->beforeDate, d->beforeDateLen);
     c->not_after = decode_time(d->afterDate, d->afterDateLen);
     c->self_signed = memcmp(d->subjectHash, d->issuerHash, sizeof d->subjectHash) == 0;
-    (void)log_escape(c->issuer, sizeof c->issuer, d->issuer, strnlen(d->issuer, sizeof d->issuer));
+    (void)log_sentence(c->issuer, sizeof c->issuer, d->issuer, strnlen(d->issuer, sizeof d->issuer));
     for (const DNS_entry *n = d->altNames; n != NULL; n = n->next)
         if (n->type == ASN_DNS_TYPE)
             add_name(c, n->name, (size_t)n->len);
@@ -242,6 +243,10 @@ static int judge_all(struct chain *c, const char *file, struct place *places)
             rc = -EINVAL;
         }
     }
+    if (rc == 0) {
+        memcpy(c->top_issuer, places[c->count - 1].issuer, sizeof c->top_issuer);
+        c->ends_at_root = is_root(&places[c->count - 1]);
+    }
     return rc;
 }
 
@@ -304,6 +309,26 @@ int chain_take(struct chain *c, const char *file, const uint8_t *text, size_t le
     if (rc < 0)
         chain_free(c);
     return rc;
+}
+
+bool chain_is_issued_by(const struct chain *c, const uint8_t *text, size_t len)
+{
+    struct pem_block b;
+    uint8_t *der = malloc(len + 1);
+    bool found = false;
+
+    while (der != NULL && !found && pem_next(&b, &text, &len) > 0) {
+        DecodedCert d;
+        size_t der_len = b.body_len;
+        if (!pem_label_is(&b, "CERTIFICATE") || pem_decode(&b, der, &der_len) < 0)
+            continue;
+        wc_InitDecodedCert(&d, der, (word32)der_len, NULL);
+        found = wc_ParseCert(&d, CERT_TYPE, NO_VERIFY, NULL) == 0 &&
+                memcmp(d.subjectHash, c->top_issuer, sizeof c->top_issuer) == 0;
+        wc_FreeDecodedCert(&d);
+    }
+    free(der);
+    return found;
 }
 
 /* RFC 6125 section 6.4.3: a star stands for one whole label, the first. */

@@ -22,7 +22,9 @@ struct chain {
     time_t not_before;
     time_t not_after;
     bool self_signed;
-    char names[512]; /* what the leaf is good for: its DNS names, or its common name */
+    bool ends_at_root;      /* the last certificate is its own issuer */
+    uint8_t top_issuer[20]; /* a hash of the name of the last one's issuer */
+    char names[2048];       /* what the leaf is good for: its DNS names, or its common name */
     char issuer[128];
 };
 
@@ -30,6 +32,9 @@ struct chain {
  * certificate that can't be decoded, chain out of order, RSA below 2048 bits, MD5 or SHA-1
  * signatures. Returns 0, or logs one line and returns -EINVAL or -ENOMEM. */
 int chain_take(struct chain *c, const char *file, const uint8_t *text, size_t len);
+
+/* True if the issuer of the chain's last certificate is among those of a PEM text. */
+bool chain_is_issued_by(const struct chain *c, const uint8_t *text, size_t len);
 
 /* True if the chain's leaf is good for a host name, which is in lower case (RFC 6125 section 6.4). */
 bool chain_covers(const struct chain *c, const char *name);

@@ -1,130 +1,44 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "check.h"
 
+#include "check_certs.h"
 #include "dialect/dialect.h"
 #include "handler.h"
 #include "jail.h"
-#include "log.h"
+#include "report.h"
 #include "suites.h"
-#include "vault.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
-
-#define SOON_DAYS 21
-#define DAY 86400
 
 #ifndef POSTERN_VERSION
 #define POSTERN_VERSION "development"
 #endif
-
-struct report {
-    FILE *out;
-    bool failed;
-};
-
-static void line(struct report *r, const char *verdict, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void line(struct report *r, const char *verdict, const char *format, ...)
-{
-    va_list arguments;
-
-    (void)fprintf(r->out, "%s  ", verdict);
-    va_start(arguments, format);
-    (void)vfprintf(r->out, format, arguments);
-    va_end(arguments);
-    (void)fputc('\n', r->out);
-    if (strcmp(verdict, "FAIL") == 0)
-        r->failed = true;
-}
-
-static void check_dates(struct report *r, const char *file, const struct chain *c)
-{
-    char date[32];
-    struct tm t;
-    time_t now = time(NULL);
-    long long days = ((long long)c->not_after - (long long)now) / DAY;
-
-    (void)gmtime_r(&c->not_after, &t);
-    (void)strftime(date, sizeof date, "%Y-%m-%d", &t);
-    if (c->not_before > now)
-        line(r, "FAIL", "%s: not valid yet: see its notBefore date, and this machine's clock",
-             file);
-    if (c->not_after < now)
-        line(r, "FAIL", "%s: expired on %s, %lld days ago: renew it", file, date, -days);
-    else if (days <= SOON_DAYS)
-        line(r, "warn", "%s: expires on %s, in %lld days: renew it", file, date, days);
-    else
-        line(r, "ok  ", "%s: valid until %s, %lld days left", file, date, days);
-}
-
-static void check_pair(struct report *r, const struct vault_pair *p)
-{
-    const struct chain *c = &p->chain;
-
-    line(r, "ok  ", "%s: %s certificate, %u bits, for %s", p->cert_file, chain_kind_name(c->kind),
-         c->bits, c->names[0] != '\0' ? c->names : "no name at all");
-    line(r, "ok  ", "%s: %u certificate%s, in order", p->cert_file, c->count,
-         c->count == 1 ? "" : "s");
-    line(r, "ok  ", "%s: key matches, not readable by others", p->key_file);
-    if (c->names[0] == '\0')
-        line(r, "warn", "%s: names no host: clients will refuse it", p->cert_file);
-    if (c->self_signed)
-        line(r, "warn",
-             "%s: self-signed: clients warn of it or refuse it until they are told to "
-             "trust it",
-             p->cert_file);
-    else if (c->count == 1)
-        line(r, "warn",
-             "%s: no intermediate certificate in it: clients must know the issuer (%s) "
-             "themselves",
-             p->cert_file, c->issuer);
-    check_dates(r, p->cert_file, c);
-}
-
-static void check_pairs(struct report *r, const struct options *o)
-{
-    struct vault v;
-
-    if (vault_load(&v, o) < 0) {
-        r->failed = true;
-        return;
-    }
-    if (vault_unlock(&v, o, true) < 0) {
-        r->failed = true;
-    } else {
-        for (size_t i = 0; i < v.count; i++)
-            check_pair(r, &v.pairs[i]);
-    }
-    vault_wipe(&v);
-}
 
 static void check_tls(struct report *r, const struct options *o)
 {
     char why[TLS_WHY_SIZE];
 
     if (suites_check(o->tls_min, o->ciphers, o->groups, why) < 0)
-        line(r, "FAIL", "%s", why);
+        report_line(r, VERDICT_FAIL, "%s", why);
     else
-        line(r, "ok  ", "TLS 1.%u%s", o->tls_min - 0x0301,
-             o->tls_min < 0x0304 ? " and higher" : " only");
-    line(r, "note", "cipher suites%s: %s", o->ciphers != NULL ? "" : " (default)",
-         suites_ciphers(o->tls_min, o->ciphers));
-    line(r, "note", "groups%s: %s", o->groups != NULL ? "" : " (default)",
-         suites_groups(o->groups));
-    line(r, "note",
-         "no session tickets or resumption, no early data, no renegotiation, no compression; "
-         "client certificates are not asked for");
+        report_line(r, VERDICT_OK, "TLS 1.%u%s", o->tls_min - 0x0301,
+                    o->tls_min < 0x0304 ? " and higher" : " only");
+    report_line(r, VERDICT_NOTE, "cipher suites%s: %s", o->ciphers != NULL ? "" : " (default)",
+                suites_ciphers(o->tls_min, o->ciphers));
+    report_line(r, VERDICT_NOTE, "groups%s: %s", o->groups != NULL ? "" : " (default)",
+                suites_groups(o->groups));
+    report_line(
+        r, VERDICT_NOTE,
+        "no session tickets or resumption, no early data, no renegotiation, no compression; "
+        "client certificates are not asked for");
     if (o->tls_min < 0x0303)
-        line(r, "warn", "--tls-min: TLS 1.0 and 1.1 are broken (RFC 8996)");
+        report_line(r, VERDICT_WARN, "--tls-min: TLS 1.0 and 1.1 are broken (RFC 8996)");
 }
 
 /* "30", or "none" for 0. */
@@ -138,18 +52,22 @@ static void check_timeouts(struct report *r, const struct options *o)
 {
     char lobby[12], handshake[12], idle[12], session[12], grace[12];
 
-    line(r, "note", "time-outs in seconds: lobby %s, handshake %s, idle %s, session %s, grace %s",
-         seconds(lobby, o->timeout_lobby), seconds(handshake, o->timeout_handshake),
-         seconds(idle, o->timeout_idle), seconds(session, o->timeout_session),
-         seconds(grace, o->timeout_grace));
+    report_line(r, VERDICT_NOTE,
+                "time-outs in seconds: lobby %s, handshake %s, idle %s, session %s, grace %s",
+                seconds(lobby, o->timeout_lobby), seconds(handshake, o->timeout_handshake),
+                seconds(idle, o->timeout_idle), seconds(session, o->timeout_session),
+                seconds(grace, o->timeout_grace));
     if (o->timeout_lobby == 0 && (o->starttls != NULL || o->ucspi_tls))
-        line(r, "warn", "--timeout-lobby=0: a client may stay before TLS for ever");
+        report_line(r, VERDICT_WARN, "--timeout-lobby=0: a client may stay before TLS for ever");
     if (o->timeout_handshake == 0)
-        line(r, "warn", "--timeout-handshake=0: a client may stay in the handshake for ever");
+        report_line(r, VERDICT_WARN,
+                    "--timeout-handshake=0: a client may stay in the handshake for ever");
     if (o->timeout_idle == 0 && o->timeout_session == 0)
-        line(r, "warn", "--timeout-idle=0: a session in which nothing moves may last for ever");
+        report_line(r, VERDICT_WARN,
+                    "--timeout-idle=0: a session in which nothing moves may last for ever");
     if (o->timeout_grace == 0)
-        line(r, "warn", "--timeout-grace=0: a handler may go on for ever after its client left");
+        report_line(r, VERDICT_WARN,
+                    "--timeout-grace=0: a handler may go on for ever after its client left");
 }
 
 static void check_start(struct report *r, const struct options *o)
@@ -161,14 +79,16 @@ static void check_start(struct report *r, const struct options *o)
     };
 
     if (o->ucspi_tls)
-        line(r, "ok  ", "the handler begins in plaintext and asks for TLS itself (UCSPI-TLS)");
+        report_line(r, VERDICT_OK,
+                    "the handler begins in plaintext and asks for TLS itself (UCSPI-TLS)");
     else if (o->starttls == NULL)
-        line(r, "ok  ", "TLS begins at once, as for ports 993, 995 and 465");
+        report_line(r, VERDICT_OK, "TLS begins at once, as for ports 993, 995 and 465");
     else
-        line(r, o->policy == POLICY_OPTIONAL ? "warn" : "ok  ", "STARTTLS in %s, policy %s: %s",
-             dialect_find(o->starttls)->title, options_policy_name(o->policy), means[o->policy]);
+        report_line(r, o->policy == POLICY_OPTIONAL ? VERDICT_WARN : VERDICT_OK,
+                    "STARTTLS in %s, policy %s: %s", dialect_find(o->starttls)->title,
+                    options_policy_name(o->policy), means[o->policy]);
     if (o->trusted != NULL)
-        line(r, "note", "plaintext is as good as TLS for clients of %s", o->trusted);
+        report_line(r, VERDICT_NOTE, "plaintext is as good as TLS for clients of %s", o->trusted);
 }
 
 static void check_handler(struct report *r, const struct options *o)
@@ -177,37 +97,41 @@ static void check_handler(struct report *r, const struct options *o)
     struct account account;
 
     if (o->handler_user != NULL && account_find(&account, o->handler_user) < 0)
-        line(r, "FAIL", "--handler-user=%s: no such user or group", o->handler_user);
+        report_line(r, VERDICT_FAIL, "--handler-user=%s: no such user or group", o->handler_user);
     else if (o->handler_user != NULL && geteuid() != 0)
-        line(r, "FAIL", "--handler-user=%s: only root can change users", o->handler_user);
+        report_line(r, VERDICT_FAIL, "--handler-user=%s: only root can change users",
+                    o->handler_user);
     else if (o->handler_user != NULL)
-        line(r, "ok  ", "the handler runs as user %u, group %u (%s)", account.uid, account.gid,
-             o->handler_user);
+        report_line(r, VERDICT_OK, "the handler runs as user %u, group %u (%s)", account.uid,
+                    account.gid, o->handler_user);
     else
-        line(r, "note", "the handler runs as who starts postern (here user %u)", getuid());
+        report_line(r, VERDICT_NOTE, "the handler runs as who starts postern (here user %u)",
+                    getuid());
     if (o->handler[0] == NULL) {
-        line(r, "warn", "no handler given: nothing to check about it");
+        report_line(r, VERDICT_WARN, "no handler given: nothing to check about it");
         return;
     }
     int rc = handler_find(o->handler[0], path, sizeof path);
     if (rc == 0)
-        line(r, "ok  ", "handler %s", path);
+        report_line(r, VERDICT_OK, "handler %s", path);
     else
-        line(r, "FAIL", "handler %s: %s", o->handler[0],
-             rc == -EACCES ? "not executable: see its permissions"
-                           : "not found: give its whole path");
+        report_line(r, VERDICT_FAIL, "handler %s: %s", o->handler[0],
+                    rc == -EACCES ? "not executable: see its permissions"
+                                  : "not found: give its whole path");
 }
 
 /* Who the gate is. */
 static void check_user(struct report *r, const struct jail *j, const char *user)
 {
     if (!j->as_root)
-        line(r, "note", "the gate runs as who starts postern (here user %u)", getuid());
+        report_line(r, VERDICT_NOTE, "the gate runs as who starts postern (here user %u)",
+                    getuid());
     else if (j->own_id)
-        line(r, "ok  ", "the gate runs as a user of its own, with an id that no other has");
+        report_line(r, VERDICT_OK,
+                    "the gate runs as a user of its own, with an id that no other has");
     else
-        line(r, "ok  ", "the gate runs as user %u, group %u (%s)", j->account.uid, j->account.gid,
-             user);
+        report_line(r, VERDICT_OK, "the gate runs as user %u, group %u (%s)", j->account.uid,
+                    j->account.gid, user);
 }
 
 /* What the jail is made of, but for what it was found to lack. */
@@ -237,7 +161,7 @@ static void check_parts(struct report *r, const struct jail *j, const char *miss
         (void)snprintf(text + used, sizeof text - used, "%s%s", used > 0 ? ", " : "",
                        parts[i].name);
     }
-    line(r, "note", "jail: has %s", text);
+    report_line(r, VERDICT_NOTE, "jail: has %s", text);
 }
 
 /* Locks a child in and hears from it what was missing, or what failed: then false is returned. */
@@ -271,39 +195,37 @@ static void check_jail(struct report *r, const struct options *o)
     struct jail_report report = {""};
 
     if (jail_prepare(&j, o) < 0) {
-        r->failed = true;
         return;
     }
     check_user(r, &j, o->user);
     (void)fflush(r->out);
     if (o->jail == JAIL_OFF) {
-        line(r, "warn", "--jail=off: the gate is not locked in, only no longer root");
+        report_line(r, VERDICT_WARN, "--jail=off: the gate is not locked in, only no longer root");
     } else if (!try_jail(&j, &report)) {
-        line(r, "FAIL", "jail: %s", report.missing);
+        report_line(r, VERDICT_FAIL, "jail: %s", report.missing);
     } else {
         check_parts(r, &j, report.missing);
         if (report.missing[0] != '\0')
-            line(r, "warn", "jail: closed, but lacks %s", report.missing);
+            report_line(r, VERDICT_WARN, "jail: closed, but lacks %s", report.missing);
         else
-            line(r, "ok  ", "jail: closed whole%s",
-                 j.as_root ? "" : ", as far as it can be without root");
+            report_line(r, VERDICT_OK, "jail: closed whole%s",
+                        j.as_root ? "" : ", as far as it can be without root");
     }
     jail_close(&j);
 }
 
 int check_run(const struct options *o, FILE *out)
 {
-    struct report r = {.out = out};
+    struct report r;
 
-    log_open(LOG_TO_REPORT, LOG_NORMAL);
-    check_pairs(&r, o);
+    report_open(&r, out, o->check_json);
+    check_certificates(&r, o);
     check_start(&r, o);
     check_tls(&r, o);
     check_timeouts(&r, o);
     check_handler(&r, o);
     check_jail(&r, o);
-    (void)fputs(r.failed ? "FAIL: this does not work yet; see the lines above\n" : "all is well\n",
-                out);
+    report_close(&r);
     return r.failed ? EX_CONFIG : EX_OK;
 }
 

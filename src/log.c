@@ -15,8 +15,10 @@ static struct {
     enum log_target target;
     enum log_level level;
     bool suspended;
+    log_taker *take;
+    void *who;
     char about[200];
-} the_log = {LOG_TO_STDERR, LOG_NORMAL, false, ""};
+} the_log = {.target = LOG_TO_STDERR, .level = LOG_NORMAL};
 
 void log_open(enum log_target target, enum log_level level)
 {
@@ -34,6 +36,12 @@ void log_open(enum log_target target, enum log_level level)
 void log_about(const char *prefix)
 {
     (void)snprintf(the_log.about, sizeof the_log.about, "%s", prefix);
+}
+
+void log_redirect(log_taker *take, void *who)
+{
+    the_log.take = take;
+    the_log.who = who;
 }
 
 void log_suspend(bool suspended)
@@ -68,11 +76,11 @@ static void log_line(int priority, const char *format, va_list arguments)
     if (the_log.suspended)
         return;
     (void)vsnprintf(message, sizeof message, format, arguments);
-    if ((the_log.target & LOG_TO_REPORT) != 0)
-        (void)printf("%s  %s\n", priority == LOG_ERR ? "FAIL" : "note", message);
-    if ((the_log.target & LOG_TO_STDERR) != 0)
+    if (the_log.take != NULL)
+        the_log.take(the_log.who, priority == LOG_ERR, message);
+    else if ((the_log.target & LOG_TO_STDERR) != 0)
         to_stderr(message);
-    if ((the_log.target & LOG_TO_SYSLOG) != 0)
+    if (the_log.take == NULL && (the_log.target & LOG_TO_SYSLOG) != 0)
         syslog(priority, "%s%s", the_log.about, message);
     errno = saved;
 }

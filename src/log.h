@@ -9,8 +9,7 @@
 enum log_target {
     LOG_TO_STDERR = 1,
     LOG_TO_SYSLOG = 2,
-    LOG_TO_BOTH = LOG_TO_STDERR | LOG_TO_SYSLOG,
-    LOG_TO_REPORT = 4 /* standard output, as lines of the report of --check */
+    LOG_TO_BOTH = LOG_TO_STDERR | LOG_TO_SYSLOG
 };
 
 enum log_level { LOG_QUIET = -1, LOG_NORMAL = 0, LOG_VERBOSE = 1 };
@@ -20,6 +19,10 @@ void log_open(enum log_target target, enum log_level level);
 
 /* What each line says first, after "postern[PID]: "; copied, cut at 200 bytes. "" for nothing. */
 void log_about(const char *prefix);
+
+/* Gives each line to `take` instead, with `who`; NULL ends that. */
+typedef void log_taker(void *who, bool error, const char *text);
+void log_redirect(log_taker *take, void *who);
 
 /* Suspends the log, for a first try that a second one follows, and takes it up again. */
 void log_suspend(bool suspended);

@@ -132,10 +132,10 @@ static int set_tls_min(struct options *o, const char *value, const char **wants)
 
 static int set_check(struct options *o, const char *value, const char **wants)
 {
-    (void)value;
     (void)wants;
     o->action = ACTION_CHECK;
-    return 0;
+    o->check_json = strcmp(value, "json") == 0;
+    return *value == '\0' || o->check_json ? 0 : -EINVAL;
 }
 
 static int set_verbose(struct options *o, const char *value, const char **wants)
@@ -234,8 +234,8 @@ static const struct row rows[] = {
      AT(timeout_grace), NULL, NULL, NULL},
     {"config", 'f', TEXT, "FILE", "lines `option = value' with these long names", AT(config),
      "wants a file", NULL, NULL},
-    {"check", 0, SPECIAL, NULL, "check options, files and handler, print a report, exit", 0, NULL,
-     NULL, set_check},
+    {"check", 0, SPECIAL, "[json]", "check options, files and handler, print a report, exit", 0,
+     "wants json or nothing", NULL, set_check},
     {"log", 0, WORD, "TARGET", "stderr or syslog [stderr, if it is not the connection]", AT(log),
      "wants stderr or syslog", log_words, NULL},
     {"verbose", 'v', SPECIAL, NULL, "log details", 0, NULL, NULL, set_verbose},
@@ -328,6 +328,19 @@ static int refuse_argument(const char *word)
     return EX_USAGE;
 }
 
+/* An argument in brackets may be left out, with its equals sign. */
+static bool may_lack_argument(const struct row *row)
+{
+    return row->argument == NULL || *row->argument == '[';
+}
+
+static int argument_of(const struct row *row)
+{
+    return row->argument == NULL    ? no_argument
+           : may_lack_argument(row) ? optional_argument
+                                    : required_argument;
+}
+
 /* One pass over argv. With `given` not NULL nothing is set but the marks of what was given and
  * the name of the configuration file; with NULL everything is set. */
 static int read_arguments(struct options *o, int argc, char **argv, bool *given)
@@ -341,7 +354,7 @@ static int read_arguments(struct options *o, int argc, char **argv, bool *given)
     memset(longs, 0, sizeof longs);
     for (size_t i = 0; i < ROWS; i++) {
         longs[i].name = rows[i].name;
-        longs[i].has_arg = rows[i].argument != NULL ? required_argument : no_argument;
+        longs[i].has_arg = argument_of(&rows[i]);
         longs[i].flag = &at;
         longs[i].val = -1 - (int)i; /* so that it is no letter */
         if (rows[i].letter != 0) {
@@ -408,7 +421,7 @@ static int take_line(void *who, const char *name, const char *value, char *why, 
 
     if (row == NULL || row == find_row("config") || row->set == set_help || row->set == set_version)
         return refuse(why, size, "no such option; the names are the long ones of --help");
-    if (row->argument == NULL) {
+    if (may_lack_argument(row)) {
         if (strcmp(value, "no") == 0)
             return 0;
         if (strcmp(value, "yes") != 0)

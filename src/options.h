@@ -27,6 +27,7 @@ struct pair {
 /* USER[:GROUP] as it was written; looked up only when it is used. */
 struct options {
     enum action action;
+    bool check_json;
     struct pair pairs[OPTIONS_PAIRS_MAX];
     size_t pair_count;
     const char *cert_dir;      /* NULL: none */

@@ -240,16 +240,8 @@ static int load_name_once(struct vault *v, bool thorough)
     return rc == 0 ? unlock_pair(v, &v->named, thorough) : rc;
 }
 
-int vault_load_name(struct vault *v, const char *name, bool thorough)
+static int load_named(struct vault *v, bool thorough)
 {
-    if (v->files == NULL)
-        v->files = malloc(sizeof *v->files);
-    if (v->files == NULL) {
-        log_error("out of memory");
-        return -ENOMEM;
-    }
-    if (!certs_find_name(v->cert_dir, name, v->files))
-        return -ENXIO;
     log_suspend(true);
     int rc = load_name_once(v, thorough);
     log_suspend(false);
@@ -258,6 +250,35 @@ int vault_load_name(struct vault *v, const char *name, bool thorough)
     if (rc == -EINVAL)
         (void)poll(NULL, 0, REREAD_MS);
     return load_name_once(v, thorough);
+}
+
+static int make_files(struct vault *v)
+{
+    if (v->files == NULL)
+        v->files = malloc(sizeof *v->files);
+    if (v->files != NULL)
+        return 0;
+    log_error("out of memory");
+    return -ENOMEM;
+}
+
+int vault_load_folder(struct vault *v, const char *folder, bool thorough)
+{
+    if (make_files(v) < 0)
+        return -ENOMEM;
+    if (certs_find_folder(v->cert_dir, folder, v->files))
+        return load_named(v, thorough);
+    log_error("%s: no such file", v->files->cert);
+    return -ENOENT;
+}
+
+/* The pair for a server name. Returns 0, -ENXIO if there is none, or logs one line and returns
+ * another negative errno. */
+static int load_name(struct vault *v, const char *name)
+{
+    if (make_files(v) < 0)
+        return -ENOMEM;
+    return certs_find_name(v->cert_dir, name, v->files) ? load_named(v, false) : -ENXIO;
 }
 
 /* How well a client can do with a kind of certificate. */
@@ -311,7 +332,7 @@ static enum chain_verdict choose(struct vault *v, const struct fits *f, const ch
 {
     v->chosen = NULL;
     if (v->cert_dir != NULL && *name != '\0') {
-        int rc = vault_load_name(v, name, false);
+        int rc = load_name(v, name);
         if (rc == 0 && fit_of(v, &v->named, f) != FIT_NONE)
             v->chosen = &v->named;
         if (rc != -ENXIO)

@@ -48,9 +48,9 @@ int vault_unlock(struct vault *v, const struct options *o, bool thorough);
 int vault_give_chain(struct vault *v, struct message_reader *r, int gate);
 int vault_give_signature(struct vault *v, struct message_reader *r, int gate);
 
-/* Loads and proves the pair of one folder of --cert-dir, for --check; v has been loaded. Returns 0, or
- * logs one line and returns a negative errno; the pair is then in v->named. */
-int vault_load_name(struct vault *v, const char *name, bool thorough);
+/* Loads and proves the pair of one folder of --cert-dir, for --check; v has been loaded. Returns 0, and
+ * the pair is in v->named; or logs one line and returns a negative errno. */
+int vault_load_folder(struct vault *v, const char *folder, bool thorough);
 
 /* Overwrites and unmaps the keys, frees the chains. May be called twice. */
 void vault_wipe(struct vault *v);

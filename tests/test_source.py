@@ -14,12 +14,13 @@ LAYERS = [
     ['io', 'log', 'message'],
     ['config', 'peer', 'facts', 'pem'],
     ['options', 'certs', 'chain'],
-    ['activation', 'alert', 'dialect', 'environment', 'hello', 'jail', 'keys', 'suites'],
+    ['activation', 'alert', 'dialect', 'environment', 'hello', 'jail', 'keys', 'report', 'suites'],
     ['policy', 'staple'],
     ['handler', 'lobby', 'opening', 'relay', 'tls', 'ucspi', 'vault'],
     ['client', 'session'],
     ['service'],
-    ['check', 'gate', 'monitor'],
+    ['check_certs', 'gate', 'monitor'],
+    ['check'],
     ['postern'],
 ]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
