@@ -127,9 +127,34 @@ faults: all
 bench: all
 	@$(PYTHON) tests/bench $(POSTERN) $(CONNECTIONS)
 
+# A target is a file fuzz_NAME.c and a folder seeds/NAME; that of the dialects is built once for each.
+FUZZ_DIALECTS = imap pop3 smtp lmtp sieve nntp
+FUZZ_OTHERS = $(filter-out dialect,$(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c))))
+FUZZ_TARGETS = $(FUZZ_DIALECTS:%=dialect-%) $(FUZZ_OTHERS)
+FUZZ_SHARED = $(filter-out $(wildcard tests/fuzz/fuzz_*.c),$(wildcard tests/fuzz/*.c))
+FUZZ_CFLAGS = -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitize=fuzzer-no-link,address,undefined
+
 fuzz:
 	@tests/packages build ci
-	@CPPFLAGS="$(subst ",\",$(ALL_CPPFLAGS))" LDLIBS='$(PACKAGE_LIBS) $(LDLIBS)' BUILD='$(BUILD)' TIME='$(TIME)' tests/fuzz/run
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang CFLAGS='$(FUZZ_CFLAGS)' fuzz-targets
+	@TIME='$(TIME)' tests/fuzz/run $(BUILD)/fuzz $(FUZZ_TARGETS)
+
+fuzz-targets: $(FUZZ_TARGETS:%=$(BUILD)/%)
+
+# A library, of which a target gets only what it does not define itself.
+$(BUILD)/fuzz.a: $(LIBRARY)
+	$(SAY) '  AR $@'
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+LINK_FUZZ = $(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $< $(FUZZ_SHARED) \
+	$(BUILD)/fuzz.a $(PACKAGE_LIBS) $(LDLIBS)
+$(BUILD)/dialect-%: tests/fuzz/fuzz_dialect.c $(BUILD)/fuzz.a $(FUZZ_SHARED) $(wildcard tests/fuzz/*.h)
+	$(SAY) '  LD $@'
+	$(LINK_FUZZ) -DFUZZ_DIALECT=dialect_$*
+
+$(FUZZ_OTHERS:%=$(BUILD)/%): $(BUILD)/%: tests/fuzz/fuzz_%.c $(BUILD)/fuzz.a $(FUZZ_SHARED) $(wildcard tests/fuzz/*.h)
+	$(SAY) '  LD $@'
+	$(LINK_FUZZ)
 
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8
@@ -144,5 +169,5 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all units demo check run-tests asan faults tidy bench fuzz install uninstall clean FORCE
+.PHONY: all units demo check run-tests asan faults tidy bench fuzz fuzz-targets install uninstall clean FORCE
 FORCE:

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* libFuzzer: a client's line, and behind its LF what a handler sends, for one dialect, that of
  * -DFUZZ_DIALECT=dialect_pop3 or another. */
+#include "common.h"
+
 #include "dialect/dialect.h"
 
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,31 +18,10 @@
 
 static const struct dialect *const dialect = &FUZZ_DIALECT;
 
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            (void)fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                  \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static bool is_challenge(const char *name, size_t len)
 {
     return dialect_begins(name, len, "SCRAM-") || dialect_is(name, len, "CRAM-MD5") ||
            dialect_is(name, len, "APOP");
-}
-
-/* A copy that ends where it ends: memory checkers see every byte too many. */
-static char *exact(const char *bytes, size_t len)
-{
-    char *copy = malloc(len > 0 ? len : 1);
-
-    CHECK(copy != NULL);
-    if (len > 0)
-        memcpy(copy, bytes, len);
-    return copy;
 }
 
 static bool is_dialect(const char *name)
@@ -193,7 +172,7 @@ static enum reply_state feed(const struct command *c, const struct setting *s, c
     size_t line_len;
 
     while (state == REPLY_MORE && !out->full && next_line(&bytes, &len, &line, &line_len)) {
-        char *copy = exact(line, line_len);
+        char *copy = fuzz_copy(line, line_len);
         state = dialect->reply(&r, copy, line_len, out);
         free(copy);
         CHECK(state <= REPLY_BROKEN && out->len <= out->size);
@@ -238,7 +217,7 @@ static void try_greeting(const char *bytes, size_t len)
     CHECK(used > 0 && used <= len && bytes[used - 1] == '\n');
     for (size_t n = used; n + 5 > used; n--) {
         size_t part_used = 0;
-        char *part = exact(bytes, n);
+        char *part = fuzz_copy(bytes, n);
         enum greeting_verdict part_verdict = dialect->greeting(part, n, &part_used);
         CHECK(n == used ? part_verdict == verdict && part_used == used
                         : part_verdict == GREETING_MORE);
@@ -258,8 +237,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!next_line(&bytes, &size, &line, &line_len) || line_len > LINE_MAX)
         return 0;
-    char *client = exact(line, line_len);
-    char *handler = exact(bytes, size);
+    char *client = fuzz_copy(line, line_len);
+    char *handler = fuzz_copy(bytes, size);
     memset(&c, 0xa5, sizeof c);
     dialect->parse(&c, client, line_len);
     check_command(&c, client, line_len);

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "common.h"
+
+#include "log.h"
+#include "options.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+
+static char heard[65536];
+static FILE
+    *report; /* standard error as it was before libFuzzer or a target put something else there */
+
+/* The log goes to memory, by way of the report of --check: glibc's stdout is a variable. */
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    (void)argc;
+    (void)argv;
+    for (int fd = 0; fd < FUZZ_FD_FREE;)
+        CHECK((fd = open("/dev/null", O_RDWR | O_CLOEXEC)) >= 0);
+    report = fdopen(fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, FUZZ_FD_FREE), "w");
+    stdout = fmemopen(heard, sizeof heard, "w");
+    CHECK(report != NULL && stdout != NULL);
+    log_open(LOG_TO_REPORT, LOG_VERBOSE);
+    return 0;
+}
+
+void fuzz_fail(const char *file, int line, const char *what)
+{
+    FILE *to = report != NULL ? report : stderr;
+
+    (void)fflush(stdout);
+    (void)fprintf(to, "%s:%d: %s\nthe log: %s\n", file, line, what, heard);
+    (void)fflush(to);
+    abort();
+}
+
+void *fuzz_copy(const void *bytes, size_t len)
+{
+    void *copy = malloc(len > 0 ? len : 1);
+
+    CHECK(copy != NULL);
+    if (len > 0)
+        memcpy(copy, bytes, len);
+    return copy;
+}
+
+char *fuzz_text(const void *bytes, size_t len)
+{
+    char *copy = malloc(len + 1);
+
+    CHECK(copy != NULL);
+    if (len > 0)
+        memcpy(copy, bytes, len);
+    copy[len] = '\0';
+    return copy;
+}
+
+bool fuzz_line(const char **text, size_t *len, const char **line, size_t *line_len)
+{
+    if (*len == 0)
+        return false;
+    const char *lf = memchr(*text, '\n', *len);
+    size_t used = lf != NULL ? (size_t)(lf - *text) + 1 : *len;
+    *line = *text;
+    *line_len = lf != NULL ? used - 1 : used;
+    *text += used;
+    *len -= used;
+    if (lf != NULL && *line_len > 0 && (*line)[*line_len - 1] == '\r')
+        --*line_len;
+    return true;
+}
+
+unsigned fuzz_heard(const char **text)
+{
+    unsigned lines = 0;
+
+    CHECK(fflush(stdout) == 0);
+    long len = ftell(stdout);
+    CHECK(len >= 0 && (size_t)len < sizeof heard);
+    heard[len] = '\0';
+    rewind(stdout);
+    for (long i = 0; i < len; i++) {
+        lines += heard[i] == '\n';
+        CHECK(heard[i] == '\n' || (heard[i] >= ' ' && heard[i] < 0x7f));
+        /* What report lines begin with, so that no line can have come from two. */
+        if (i == 0 || heard[i - 1] == '\n')
+            CHECK(strncmp(heard + i, "FAIL  ", 6) == 0 || strncmp(heard + i, "note  ", 6) == 0);
+    }
+    CHECK(len == 0 || heard[len - 1] == '\n');
+    if (text != NULL)
+        *text = heard;
+    return lines;
+}
+
+void fuzz_check_text(const char *text, size_t size)
+{
+    size_t len = strnlen(text, size);
+
+    CHECK(len < size);
+    for (size_t i = 0; i < len; i++)
+        CHECK(text[i] >= ' ' && text[i] < 0x7f);
+}
+
+void fuzz_check_letters(const char *text, const char *letters)
+{
+    CHECK(strspn(text, letters) == strlen(text));
+}
+
+/* True if a text lies in the command line, or is one of those that the options own. */
+static bool is_known(const struct options *o, int argc, char **argv, const char *text)
+{
+    for (int i = 0; i < argc; i++)
+        if (text >= argv[i] && text <= argv[i] + strlen(argv[i]))
+            return true;
+    for (size_t i = 0; i < o->owned_count; i++)
+        if (text == o->owned[i])
+            return true;
+    return false;
+}
+
+void fuzz_check_options(const struct options *o, int argc, char **argv)
+{
+    const char *const texts[] = {o->starttls,   o->name,    o->trusted, o->user,  o->handler_user,
+                                 o->chroot_dir, o->ciphers, o->groups,  o->config};
+    const unsigned seconds[] = {o->timeout_lobby, o->timeout_handshake, o->timeout_idle,
+                                o->timeout_session, o->timeout_grace};
+
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        CHECK(texts[i] == NULL || (*texts[i] != '\0' && is_known(o, argc, argv, texts[i])));
+    for (size_t i = 0; i < sizeof seconds / sizeof seconds[0]; i++)
+        CHECK(seconds[i] <= 31536000);
+    CHECK(o->pair_count <= OPTIONS_PAIRS_MAX);
+    for (size_t i = 0; i < o->pair_count; i++) {
+        CHECK(*o->pairs[i].cert != '\0' && is_known(o, argc, argv, o->pairs[i].cert));
+        CHECK(o->pairs[i].key == NULL ||
+              (*o->pairs[i].key != '\0' && is_known(o, argc, argv, o->pairs[i].key)));
+    }
+    CHECK(o->action <= ACTION_VERSION && o->policy <= POLICY_OPTIONAL && o->jail <= JAIL_OFF &&
+          o->stdio <= STDIO_SOCKET && o->log <= LOG_CHOICE_SYSLOG);
+    CHECK(o->tls_min >= 0x0301 && o->tls_min <= 0x0304);
+    CHECK(o->verbosity >= -1 && o->verbosity <= 1);
+    CHECK(o->chroot_dir == NULL || *o->chroot_dir == '/');
+    if (o->name != NULL)
+        fuzz_check_letters(o->name,
+                           "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_");
+    CHECK(o->name == NULL || strlen(o->name) <= 255);
+    CHECK(o->handler >= argv && o->handler <= argv + argc && argv[argc] == NULL);
+    if (o->action == ACTION_HELP || o->action == ACTION_VERSION)
+        return;
+    CHECK(o->pair_count > 0);
+    CHECK(o->action == ACTION_CHECK || o->handler[0] != NULL);
+    CHECK(o->starttls != NULL || o->trusted == NULL);
+    CHECK(o->starttls != NULL || o->policy == POLICY_REQUIRED);
+    CHECK(o->starttls == NULL || !o->ucspi_tls);
+}
