@@ -70,12 +70,14 @@ static void to_stderr(const char *message)
 
 static void log_line(int priority, const char *format, va_list arguments)
 {
-    char message[2048];
+    char raw[2048], message[2048];
     int saved = errno;
 
     if (the_log.suspended)
         return;
-    (void)vsnprintf(message, sizeof message, format, arguments);
+    (void)vsnprintf(raw, sizeof raw, format, arguments);
+    /* File names and the like come from outside: whatever is in them, it stays one line. */
+    (void)log_sentence(message, sizeof message, raw, strlen(raw));
     if (the_log.take != NULL)
         the_log.take(the_log.who, priority == LOG_ERR, message);
     else if ((the_log.target & LOG_TO_STDERR) != 0)

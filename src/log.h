@@ -27,8 +27,8 @@ void log_redirect(log_taker *take, void *who);
 /* Suspends the log, for a first try that a second one follows, and takes it up again. */
 void log_suspend(bool suspended);
 
-/* Each writes one line. errors always; notes unless LOG_QUIET; details only with LOG_VERBOSE.
- * A line that can't be written is lost: a connection must not die of its log. */
+/* Each writes one line, in which log_sentence() has made everything printable. errors always; notes
+ * unless LOG_QUIET; details only with LOG_VERBOSE. A line that can't be written is lost: a connection must not die of its log. */
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_detail(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -180,6 +180,24 @@ static void an_over_long_line_is_cut_and_still_one_line(void **state)
     assert_in_range(strspn(strchr(said, 'y'), "y"), 190, 200);
 }
 
+static void a_line_stays_one_line_whatever_is_in_it(void **state)
+{
+    (void)state;
+    char text[6000];
+
+    struct ear e = hear();
+    log_error("%s: cannot be opened", "a\nFAIL\r\t\033[2J\303\244 \\ \"z\"");
+    heard(e);
+    assert_non_null(
+        strstr(said, ": a\\x0aFAIL\\x0d\\x09\\x1b[2J\\xc3\\xa4 \\ \"z\": cannot be opened\n"));
+    memset(text, '\n', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    e = hear();
+    log_error("%s", text);
+    heard(e);
+    assert_ptr_equal(strchr(said, '\n'), said + strlen(said) - 1);
+}
+
 static void a_log_that_cannot_be_written_harms_nobody(void **state)
 {
     (void)state;
@@ -200,6 +218,7 @@ int main(void)
         cmocka_unit_test(levels_choose_which_lines_are_written),
         cmocka_unit_test(a_line_says_program_process_and_about),
         cmocka_unit_test(an_over_long_line_is_cut_and_still_one_line),
+        cmocka_unit_test(a_line_stays_one_line_whatever_is_in_it),
         cmocka_unit_test(a_log_that_cannot_be_written_harms_nobody),
     };
 
