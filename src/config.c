@@ -13,20 +13,38 @@ struct reader {
     FILE *file;
     config_taker *take;
     void *who;
-    bool too_long;
-    char why[320]; /* the first thing that is wrong; inih then tells its line */
+    const char *unfit; /* why a line has not even been given to inih */
+    char why[320];     /* the first thing that is wrong; inih then tells its line */
 };
+
+/* Reads up to an LF or as much as fits; *nul: there was a NUL, behind which inih would see nothing. */
+static size_t read_part(FILE *file, char *line, size_t size, bool *nul)
+{
+    size_t len = 0;
+    int byte = 0;
+
+    while (len < size - 1 && byte != '\n' && (byte = getc(file)) != EOF) {
+        line[len++] = (char)byte;
+        *nul = *nul || byte == '\0';
+    }
+    line[len] = '\0';
+    return len;
+}
 
 /* inih takes an indented line for a continuation and a long one for two: neither is wanted. */
 static char *read_line(char *line, int size, void *stream)
 {
     struct reader *reader = stream;
+    bool nul = false;
+    size_t len = read_part(reader->file, line, (size_t)size, &nul);
 
-    if (fgets(line, size, reader->file) == NULL)
+    if (len == 0)
         return NULL;
-    size_t len = strlen(line);
-    if (len == (size_t)size - 1 && line[len - 1] != '\n') {
-        reader->too_long = true;
+    if (nul)
+        reader->unfit = "there is a NUL in this line";
+    else if (len == (size_t)size - 1 && line[len - 1] != '\n')
+        reader->unfit = "this line is too long";
+    if (reader->unfit != NULL) {
         (void)snprintf(line, (size_t)size, "=\n");
         return line;
     }
@@ -43,8 +61,8 @@ static int take_line(void *user, const char *section, const char *name, const ch
     char shown[80];
     const char *about = *section != '\0' ? section : name;
 
-    if (reader->too_long && reader->why[0] == '\0') {
-        (void)snprintf(reader->why, sizeof reader->why, "this line is too long");
+    if (reader->unfit != NULL && reader->why[0] == '\0') {
+        (void)snprintf(reader->why, sizeof reader->why, "%s", reader->unfit);
         return 0;
     }
     if (*section == '\0' && reader->take(reader->who, name, value, why, sizeof why) == 0)

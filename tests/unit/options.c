@@ -729,6 +729,41 @@ static void an_over_long_line_is_refused_as_such(void **state)
     assert_non_null(strstr(said, "too long"));
 }
 
+static void a_nul_in_the_file_is_refused_with_its_line(void **state)
+{
+    (void)state;
+    /* The comment is as long as what inih reads at once, so that its rest would be a line. */
+    static const struct {
+        const char *name, *before, *after;
+        size_t filling;
+        int line;
+    } cases[] = {
+        {"in a value", "cert = c.pem", ".old\n", 0, 1},
+        {"in a name", "\nce", "rt = c.pem\n", 0, 2},
+        {"alone in its line", "cert = c.pem\n", "\n", 0, 2},
+        {"in the first of two parts of a comment", "cert = c.pem\n#", "jail = off\n", 197, 2},
+        {"at the end", "cert = c.pem\n", "", 0, 2},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[400], wanted[PATH_MAX];
+        struct line l;
+        struct options o;
+        size_t len = strlen(cases[i].before);
+        (void)memcpy(text, cases[i].before, len);
+        text[len++] = '\0';
+        (void)memset(text + len, ' ', cases[i].filling);
+        len += cases[i].filling;
+        (void)memcpy(text + len, cases[i].after, strlen(cases[i].after));
+        write_config(text, len + strlen(cases[i].after));
+        int status = read_line_of(&o, &l, "-f % imapd");
+        (void)snprintf(wanted, sizeof wanted, "%s:%d: there is a NUL", config_file, cases[i].line);
+        if (status != EX_CONFIG || strstr(said, wanted) == NULL)
+            fail_msg("%s: status %d: %s", cases[i].name, status, said);
+        options_free(&o);
+    }
+}
+
 static void a_value_that_looks_like_more_lines_sets_nothing_else(void **state)
 {
     (void)state;
@@ -828,6 +863,7 @@ int main(void)
         cmocka_unit_test(a_section_alone_is_no_section_to_overlook),
         cmocka_unit_test(odd_line_ends_do_no_harm),
         cmocka_unit_test(an_over_long_line_is_refused_as_such),
+        cmocka_unit_test(a_nul_in_the_file_is_refused_with_its_line),
         cmocka_unit_test(a_value_that_looks_like_more_lines_sets_nothing_else),
         cmocka_unit_test(a_file_that_cannot_be_read_is_named_with_the_reason),
         cmocka_unit_test(an_empty_file_changes_nothing),
