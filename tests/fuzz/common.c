@@ -27,6 +27,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     stdout = fmemopen(heard, sizeof heard, "w");
     CHECK(report != NULL && stdout != NULL);
     log_open(LOG_TO_REPORT, LOG_VERBOSE);
+    if (fuzz_begin != NULL)
+        fuzz_begin();
     return 0;
 }
 

@@ -19,6 +19,9 @@ struct options;
 /* libFuzzer's entry, which each target defines. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Called once before all, with no limit of time, if the target defines it. */
+void fuzz_begin(void) __attribute__((weak));
+
 /* Descriptors from 3 up to this one are the target's: libFuzzer's own lie above it. */
 #define FUZZ_FD_FREE 9
 

@@ -14,25 +14,13 @@
 #include <unistd.h>
 
 static char path[40];
+static int file;
 
 /* The one file there is, in memory. */
-static int open_file(void)
+void fuzz_begin(void)
 {
-    static int fd = -1;
-
-    if (fd >= 0)
-        return fd;
-    CHECK((fd = memfd_create("config", MFD_CLOEXEC)) >= 0);
-    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    return fd;
-}
-
-static void write_file(const uint8_t *data, size_t size)
-{
-    int fd = open_file();
-
-    CHECK(ftruncate(fd, 0) == 0);
-    CHECK(pwrite(fd, data, size, 0) == (ssize_t)size);
+    CHECK((file = memfd_create("config", MFD_CLOEXEC)) >= 0);
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", file);
 }
 
 /* Options come from one line of the file each: with nothing in between, and never from a part. */
@@ -85,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *text = (const char *)data, *line = "";
     size_t len = size, line_len = 0;
 
-    write_file(data, size);
+    CHECK(ftruncate(file, 0) == 0 && pwrite(file, data, size, 0) == (ssize_t)size);
     (void)fuzz_line(&text, &len, &line, &line_len);
     bool is_file = line_len == 0 || *line == '#';
     char *missing;
