@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* libFuzzer: the facts of a handshake as a gate reports them, on their way into the handler's
+ * environment. */
+#include "common.h"
+
+#include "environment.h"
+#include "facts.h"
+#include "message.h"
+#include "peer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+
+static void check_word(const char *text, size_t size)
+{
+    fuzz_check_text(text, size);
+    fuzz_check_letters(text, letters);
+}
+
+/* What a handler's environment gets from them is safe for a shell script that forgot its quotes. */
+static void check_environment(const struct facts *f)
+{
+    const struct peer peer = {.family = AF_INET, .host = "192.0.2.7", .port = 993};
+    struct environment e = {0};
+
+    environment_describe(&e, &peer, &peer, f);
+    CHECK(!e.failed && e.count > 0 && e.list[e.count] == NULL);
+    for (size_t i = 0; i < e.count; i++) {
+        const char *equals = strchr(e.list[i], '=');
+        CHECK(equals != NULL && equals > e.list[i] && equals[1] != '\0');
+        CHECK(strspn(e.list[i], "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") == (size_t)(equals - e.list[i]));
+        CHECK(strspn(equals + 1,
+                     strncmp(e.list[i], "POSTERN_", 8) == 0
+                         ? "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/="
+                         : letters) == strlen(equals + 1));
+    }
+    environment_free(&e);
+}
+
+/* What was read whole is written again, byte by byte the same. */
+static void check_again(const struct facts *f, const uint8_t *message, size_t len)
+{
+    struct message_writer w;
+    uint8_t *again = malloc(len);
+
+    CHECK(again != NULL);
+    message_begin(&w, again, len, (enum message_type)message[0]);
+    facts_put(&w, f);
+    CHECK(!w.failed && w.len == len && memcmp(again, message, len) == 0);
+    free(again);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    uint8_t *message = fuzz_copy(data, size);
+    struct message_reader r;
+    struct facts f;
+
+    memset(&f, 0xa5, sizeof f);
+    message_parse(&r, message, size);
+    facts_get(&r, &f);
+    if (message_complete(&r)) {
+        check_word(f.version, sizeof f.version);
+        check_word(f.cipher, sizeof f.cipher);
+        check_word(f.group, sizeof f.group);
+        check_word(f.name, sizeof f.name);
+        check_environment(&f);
+        check_again(&f, message, size);
+    }
+    /* How a connection ended is a number of the gate's too, but never beyond the table. */
+    if (size > 0 && data[0] < ENDING_COUNT) {
+        CHECK(*ending_name((enum ending)data[0]) != '\0');
+        CHECK(ending_status((enum ending)data[0]) >= 0);
+    }
+    free(message);
+    return 0;
+}
