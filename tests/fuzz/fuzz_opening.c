@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* libFuzzer: a letter and what a client sends first, in parts, until it leaves (a), waits too long (b) or
+ * the monitor wants an end (c); in upper case where STARTTLS came before. */
+#include "common.h"
+
+#include "opening.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void check_outcome(const struct outcome *outcome)
+{
+    CHECK(outcome->ending <= ENDING_GATE_DIED && outcome->gravity <= GRAVITY_ERROR);
+    fuzz_check_text(outcome->text, sizeof outcome->text);
+    CHECK(outcome->text[0] != '\0');
+}
+
+/* A datagram socket keeps the parts apart: one is what one system call gives. */
+static void send_parts(int to, const uint8_t *data, size_t size, size_t part)
+{
+    for (size_t at = 0; at < size; at += part) {
+        size_t len = size - at < part ? size - at : part;
+        CHECK(send(to, data + at, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len);
+    }
+}
+
+static void explain_all(const struct hello *h, const struct options *options)
+{
+    static const int errors[] = {-ECANCELED, -ETIMEDOUT, -EPIPE, -EPROTO, -ENOMEM};
+    struct outcome outcome;
+
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+        memset(&outcome, 0xa5, sizeof outcome);
+        opening_explain(h, errors[i], i == 4 ? "" : "it broke", options, &outcome);
+        check_outcome(&outcome);
+    }
+    memset(&outcome, 0xa5, sizeof outcome);
+    opening_explain_certificates(h, options, &outcome);
+    check_outcome(&outcome);
+    memset(&outcome, 0xa5, sizeof outcome);
+    opening_explain_groups(&outcome);
+    check_outcome(&outcome);
+}
+
+/* A fatal alert, as one record. */
+static void try_refusal(const struct hello *h, const struct options *options, int out, int client)
+{
+    uint8_t alert[16];
+
+    opening_refuse(out, h, options);
+    CHECK(recv(client, alert, sizeof alert, MSG_DONTWAIT) == 7);
+    CHECK(alert[0] == 21 && alert[4] == 2 && alert[5] == 2 && (alert[6] == 40 || alert[6] == 70));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct opening o;
+    struct outcome outcome;
+    int ends[2], orders[2];
+
+    if (size == 0 || size > 4 * sizeof o.bytes)
+        return 0;
+    int way = tolower(data[0]);
+    const struct options options = {.starttls = isupper(data[0]) ? "imap" : NULL,
+                                    .tls_min = 0x0301 + size % 4,
+                                    .timeout_handshake = 30};
+    CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
+    CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, orders) == 0);
+    send_parts(ends[0], data + 1, size - 1, 300 + size % 1000);
+    if (way == 'c')
+        CHECK(send(orders[0], "x", 1, MSG_NOSIGNAL) == 1);
+    else if (way != 'b')
+        CHECK(shutdown(ends[0], SHUT_WR) == 0);
+    memset(&o, 0xa5, sizeof o);
+    memset(&outcome, 0xa5, sizeof outcome);
+    int rc = opening_read(&o, ends[1], orders[1], 1, &options, &outcome);
+    CHECK(rc == 0 || rc == -EPROTO);
+    CHECK(o.len <= sizeof o.bytes && o.len < size);
+    CHECK(memcmp(o.bytes, data + 1, o.len) == 0);
+    if (rc < 0) {
+        check_outcome(&outcome);
+    } else {
+        explain_all(&o.hello, &options);
+        try_refusal(&o.hello, &options, ends[1], ends[0]);
+    }
+    for (int i = 0; i < 2; i++) {
+        (void)close(ends[i]);
+        (void)close(orders[i]);
+    }
+    return 0;
+}
