@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* libFuzzer: a byte of settings, and the messages of a gate that may have been taken over, each behind
+ * its length in two bytes, for the monitor that serves it. */
+#include "common.h"
+#include "pair.h"
+
+#include "facts.h"
+#include "jail.h"
+#include "log.h"
+#include "message.h"
+#include "service.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MESSAGES_MAX 100
+#define NOTES_MAX 40
+
+enum setting { STARTTLS = 1, AUTH = 2, TLS = 4, UCSPI = 8, STOPPING = 16, ERRORS = 32 };
+
+/* How many of each message the monitor has sent. */
+struct tally {
+    unsigned of[MESSAGE_DRAIN + 1];
+};
+
+/* The gate's end: counts what the monitor has answered, whose messages are well-formed. */
+static void read_answers(int gate, struct tally *t)
+{
+    static uint8_t buf[MESSAGE_MAX];
+    struct message_reader r;
+    size_t len;
+
+    while (message_receive(gate, &r, buf, sizeof buf, true) == 0) {
+        CHECK(r.type > MESSAGE_GO && r.type <= MESSAGE_ENDED);
+        t->of[r.type]++;
+        if (r.type == MESSAGE_CHAIN_IS || r.type == MESSAGE_SIGNATURE)
+            (void)message_get_bytes(&r, sizeof buf, &len);
+        CHECK(message_complete(&r));
+        /* No handler can be started here, so there are no descriptors of one. */
+        CHECK(r.fds[0] == -1 && r.fds[1] == -1);
+    }
+}
+
+/* What must hold after each message, whatever it was. */
+static void check_session(const struct session *s, enum phase before, const struct tally *t)
+{
+    CHECK(s->phase >= before && s->phase <= PHASE_ENDED);
+    CHECK(s->gate_pid == 0 && s->handler.pid == 0 && s->old_pid == 0);
+    CHECK(s->ending < ENDING_COUNT && *ending_name(s->ending) != '\0');
+    CHECK(t->of[MESSAGE_CHAIN_IS] <= 1 && t->of[MESSAGE_SIGNATURE] <= 1 &&
+          t->of[MESSAGE_HANDLER] <= 2 && t->of[MESSAGE_ENDED] <= 1);
+    CHECK(t->of[MESSAGE_SIGNATURE] == 0 || s->have_tls);
+    CHECK(s->phase < PHASE_CHAIN || s->phase == PHASE_ENDED || s->left_lobby ||
+          t->of[MESSAGE_CHAIN_IS] == 1 || s->gate < 0);
+    /* The secrets are gone as soon as the session begins. */
+    CHECK(s->phase != PHASE_SESSION || (s->vault.memory == NULL && s->vault.count == 0));
+    CHECK(!s->have_facts || (s->have_tls && t->of[MESSAGE_SIGNATURE] == 1 && !s->stopping));
+    CHECK(!s->left_lobby || (s->o->starttls != NULL && s->o->policy != POLICY_REQUIRED));
+    if (s->have_facts) {
+        fuzz_check_text(s->facts.version, sizeof s->facts.version);
+        fuzz_check_text(s->facts.cipher, sizeof s->facts.cipher);
+        fuzz_check_text(s->facts.group, sizeof s->facts.group);
+        fuzz_check_text(s->facts.name, sizeof s->facts.name);
+    }
+}
+
+/* Gives the monitor one message after the other, until it has had enough. Returns how many. */
+static unsigned converse(struct session *s, int gate, const uint8_t *data, size_t size)
+{
+    struct tally t = {{0}};
+    unsigned count = 0;
+
+    while (size >= 2 && s->gate >= 0 && count++ < MESSAGES_MAX) {
+        size_t len = (size_t)data[0] << 8 | data[1];
+        enum phase before = s->phase;
+        data += 2;
+        size -= 2;
+        if (len > size)
+            len = size;
+        CHECK(send(gate, data, len, MSG_NOSIGNAL) == (ssize_t)len);
+        data += len;
+        size -= len;
+        bool taken = service_take_message(s);
+        CHECK(!taken || len > 0);
+        /* A line for what was wrong, and one for a handler that can't be started. */
+        CHECK(fuzz_heard(NULL) <= 2);
+        read_answers(gate, &t);
+        check_session(s, before, &t);
+    }
+    return count;
+}
+
+static struct vault loaded;
+
+void fuzz_begin(void)
+{
+    struct options o = {.tls_min = 0x0303, .pair_count = 1, .pairs = {pair_make(KEY_ECDSA)}};
+
+    CHECK(vault_load(&loaded, &o) == 0);
+}
+
+static struct options make_options(unsigned settings, char **handler)
+{
+    struct options o = {.starttls = settings & STARTTLS ? "imap" : NULL,
+                        .policy = settings & AUTH ? POLICY_AUTH : POLICY_REQUIRED,
+                        .ucspi_tls = (settings & UCSPI) != 0 && !(settings & STARTTLS),
+                        .tls_min = 0x0303,
+                        .jail = JAIL_OFF,
+                        .timeout_handshake = 30,
+                        .timeout_grace = 10,
+                        .handler = handler};
+
+    return o;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char *handler[] = {"/nowhere/imapd", NULL};
+    int ends[2];
+
+    if (size == 0)
+        return 0;
+    unsigned settings = data[0];
+    const struct options o = make_options(settings, handler);
+    struct connection c = {.in = -1,
+                           .out = -1,
+                           .stderr_was_client = (settings & ERRORS) != 0,
+                           .client = {.family = AF_INET, .text = "192.0.2.7:50122"},
+                           .server = {.family = AF_INET, .text = "192.0.2.1:143"}};
+    CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
+    struct session s = {.o = &o,
+                        .c = &c,
+                        .gate = ends[0],
+                        .handler = {.in = -1, .out = -1, .errors = -1},
+                        .stopping = (settings & STOPPING) != 0,
+                        .started = io_now(),
+                        .ending = ENDING_GATE_DIED};
+    s.have_tls = (settings & TLS) != 0;
+    if (s.have_tls)
+        s.vault = pair_copy(&loaded);
+    (void)converse(&s, ends[1], data + 1, size - 1);
+    CHECK(s.notes <= NOTES_MAX + 1);
+    session_summarise(&s);
+    CHECK(fuzz_heard(NULL) == 1);
+    vault_wipe(&s.vault);
+    io_close(&s.gate);
+    (void)close(ends[1]);
+    return 0;
+}

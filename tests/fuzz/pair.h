@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Certificates and keys for fuzz targets: real ones, made by openssl(1) when they are first asked for. */
+#ifndef FUZZ_PAIR_H
+#define FUZZ_PAIR_H
+
+#include "certs.h"
+#include "options.h"
+#include "vault.h"
+
+/* A certificate for mail.example.org and its key, in one file, which is in memory. */
+struct pair pair_make(enum key_kind kind);
+
+/* A copy of a vault, with memory of its own that vault_wipe() gives back: quicker than to load one. */
+struct vault pair_copy(const struct vault *v);
+
+#endif
