@@ -288,17 +288,14 @@ struct fits {
     enum fit rsa, ecdsa, ed25519;
 };
 
-static enum fit fit_of(const struct vault *v, const struct vault_pair *p, const struct fits *f)
+static enum fit fit_of(const struct vault_pair *p, const struct fits *f)
 {
-    enum fit fit = p->chain.kind == KEY_RSA     ? f->rsa
-                   : p->chain.kind == KEY_ECDSA ? f->ecdsa
-                                                : f->ed25519;
-    /* TLS 1.0 and 1.1 are not asked, they can't say. */
-    return fit == FIT_NONE && v->old_versions ? FIT_OUTWORN : fit;
+    return p->chain.kind == KEY_RSA ? f->rsa : p->chain.kind == KEY_ECDSA ? f->ecdsa : f->ed25519;
 }
 
 /* Of the pairs of the options one that the client can check: one with which it has good suites before
- * others, the quicker kinds before RSA. NULL if there is none. */
+ * others, the quicker kinds before RSA. NULL if there is none; but TLS 1.0 and 1.1 are not asked, they
+ * can't say. */
 static const struct vault_pair *choose_default(const struct vault *v, const struct fits *f,
                                                const char *name)
 {
@@ -307,10 +304,11 @@ static const struct vault_pair *choose_default(const struct vault *v, const stru
 
     for (size_t i = 0; i < v->count; i++) {
         const struct vault_pair *p = &v->pairs[i];
-        enum fit fit = fit_of(v, p, f);
+        enum fit fit = fit_of(p, f);
         if (v->strict_names && !chain_covers(&p->chain, name))
             continue;
-        if (fit > best_fit || (fit == best_fit && fit == FIT_GOOD && p->chain.kind != KEY_RSA)) {
+        if (fit > best_fit || (fit == best_fit && fit != FIT_NONE && p->chain.kind != KEY_RSA) ||
+            (best == NULL && v->old_versions)) {
             best = p;
             best_fit = fit;
         }
@@ -333,7 +331,7 @@ static enum chain_verdict choose(struct vault *v, const struct fits *f, const ch
     v->chosen = NULL;
     if (v->cert_dir != NULL && *name != '\0') {
         int rc = load_name(v, name);
-        if (rc == 0 && fit_of(v, &v->named, f) != FIT_NONE)
+        if (rc == 0 && (v->old_versions || fit_of(&v->named, f) != FIT_NONE))
             v->chosen = &v->named;
         if (rc != -ENXIO)
             return rc < 0 ? CHAIN_BROKEN : v->chosen != NULL ? CHAIN_GIVEN : CHAIN_NONE_FITS;

@@ -16,7 +16,13 @@ static char heard[65536];
 static FILE
     *report; /* standard error as it was before libFuzzer or a target put something else there */
 
-/* The log goes to memory, by way of the report of --check: glibc's stdout is a variable. */
+static void take_line(void *who, bool error, const char *text)
+{
+    (void)who;
+    (void)printf("%s  %s\n", error ? "FAIL" : "note", text);
+}
+
+/* The log goes to memory, as what is printed does: glibc's stdout is a variable. */
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc;
@@ -26,7 +32,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     report = fdopen(fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, FUZZ_FD_FREE), "w");
     stdout = fmemopen(heard, sizeof heard, "w");
     CHECK(report != NULL && stdout != NULL);
-    log_open(LOG_TO_REPORT, LOG_VERBOSE);
+    log_open(LOG_TO_STDERR, LOG_VERBOSE);
+    log_redirect(take_line, NULL);
     if (fuzz_begin != NULL)
         fuzz_begin();
     return 0;

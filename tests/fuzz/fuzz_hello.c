@@ -31,9 +31,9 @@ static bool same(const struct hello *a, const struct hello *b)
            a->rsa == b->rsa && a->ecdsa == b->ecdsa && a->ed25519 == b->ed25519 &&
            a->group_count == b->group_count &&
            memcmp(a->groups, b->groups, a->group_count * sizeof a->groups[0]) == 0 &&
-           a->has_alpn == b->has_alpn && a->tls13_suites == b->tls13_suites &&
-           a->aead_suites == b->aead_suites && a->ecdsa_suites == b->ecdsa_suites &&
-           a->rsa_suites == b->rsa_suites;
+           strcmp(a->alpn, b->alpn) == 0 && a->wants_staple == b->wants_staple &&
+           a->tls13_suites == b->tls13_suites && a->aead_suites == b->aead_suites &&
+           a->ecdsa_suites == b->ecdsa_suites && a->rsa_suites == b->rsa_suites;
 }
 
 /* However many bytes come at once, the verdict is the same: what is judged stays judged. */

@@ -50,7 +50,7 @@ static void try_refusal(const struct hello *h, const struct options *options, in
 {
     uint8_t alert[16];
 
-    opening_refuse(out, h, options);
+    opening_refuse(out, opening_alert(h, options));
     CHECK(recv(client, alert, sizeof alert, MSG_DONTWAIT) == 7);
     CHECK(alert[0] == 21 && alert[4] == 2 && alert[5] == 2 && (alert[6] == 40 || alert[6] == 70));
 }

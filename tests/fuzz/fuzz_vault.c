@@ -42,7 +42,7 @@ void fuzz_begin(void)
 
 static enum key_kind kind_of(const struct vault *v)
 {
-    return v->pairs[v->chosen].chain.kind;
+    return v->chosen->chain.kind;
 }
 
 /* The vault's answer to what was asked, or nothing. */
@@ -55,7 +55,11 @@ static const uint8_t *answer(enum message_type type, size_t *len)
     if (rc == -EAGAIN)
         return NULL;
     CHECK(rc == 0 && r.type == type);
+    bool given = type != MESSAGE_CHAIN_IS || message_get_number(&r, 2) == 0;
     const uint8_t *bytes = message_get_bytes(&r, sizeof buf, len);
+    CHECK(given == (*len > 0));
+    if (type == MESSAGE_CHAIN_IS)
+        CHECK(message_get_number(&r, 0) == 0); /* no OCSP response */
     CHECK(message_complete(&r));
     return bytes;
 }
@@ -73,12 +77,15 @@ static void ask_chain(struct vault *v, const uint8_t *message, size_t size)
     CHECK((der != NULL) == (rc == 0));
     if (rc < 0)
         return;
-    CHECK(v->chosen < v->count);
-    const struct chain *c = &v->pairs[v->chosen].chain;
-    CHECK(len == 0 || (len == c->len && memcmp(der, c->der, len) == 0));
-    /* The flags are the message's last 24 bytes. */
-    bool asked = message[size - (c->kind == KEY_RSA ? 17 : c->kind == KEY_ECDSA ? 9 : 1)] == 1;
-    CHECK(len == 0 || asked || v->old_versions);
+    CHECK((v->chosen == NULL) == (len == 0));
+    if (len == 0)
+        return;
+    CHECK(v->chosen >= v->pairs && v->chosen < v->pairs + v->count);
+    const struct chain *c = &v->chosen->chain;
+    CHECK(len == c->len && memcmp(der, c->der, len) == 0);
+    /* How well it does with each kind are the message's last numbers but one. */
+    bool asked = message[size - (c->kind == KEY_RSA ? 25 : c->kind == KEY_ECDSA ? 17 : 9)] != 0;
+    CHECK(asked || v->old_versions);
 }
 
 /* What no handshake needs must not be signed: it would make the vault an oracle. */
@@ -120,7 +127,7 @@ static void ask_signature(struct vault *v, const uint8_t *message, size_t size)
     if (rc < 0)
         return;
     CHECK(len >= 64 && len <= KEYS_SIGNATURE_MAX);
-    const struct vault_pair *p = &v->pairs[v->chosen];
+    const struct vault_pair *p = v->chosen;
     for (size_t at = 0; at + 16 <= p->key_len; at += 16)
         CHECK(memmem(signature, len, v->memory + p->key_at + at, 16) == NULL);
     message_parse(&r, message, size);
@@ -143,7 +150,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct vault v = vaults[at - letters][isupper(data[0]) ? 1 : 0];
     uint8_t *message = fuzz_copy(data + 1, size - 1);
     /* Which of two was chosen is the chain message's doing; here it is the message's length. */
-    v.chosen = size % v.count;
+    v.chosen = &v.pairs[size % v.count];
     if (size > 1 && message[0] == MESSAGE_SIGN)
         ask_signature(&v, message, size - 1);
     else
