@@ -119,7 +119,8 @@ static int take_leaf(struct chain *c, const char *file, const DecodedCert *d, co
     c->not_before = decode_time(d->beforeDate, d->beforeDateLen);
     c->not_after = decode_time(d->afterDate, d->afterDateLen);
     c->self_signed = memcmp(d->subjectHash, d->issuerHash, sizeof d->subjectHash) == 0;
-    (void)log_sentence(c->issuer, sizeof c->issuer, d->issuer, strnlen(d->issuer, sizeof d->issuer));
+    (void)log_sentence(c->issuer, sizeof c->issuer, d->issuer,
+                       strnlen(d->issuer, sizeof d->issuer));
     for (const DNS_entry *n = d->altNames; n != NULL; n = n->next)
         if (n->type == ASN_DNS_TYPE)
             add_name(c, n->name, (size_t)n->len);
@@ -285,7 +286,7 @@ static int take_all(struct chain *c, const char *file, struct place *places, con
 
 int chain_take(struct chain *c, const char *file, const uint8_t *text, size_t len)
 {
-    struct place places[CHAIN_MAX];
+    struct place places[CHAIN_MAX] = {0};
     int rc;
 
     memset(c, 0, sizeof *c);

@@ -163,8 +163,12 @@ static bool take_protocols(struct hello *h, struct cursor extension)
             break;
         if (used > 0)
             h->alpn[used++] = ',';
-        for (size_t i = 0; i < name.left; i++)
-            h->alpn[used++] = name.next[i] > ' ' && name.next[i] < 0x7f ? (char)name.next[i] : '?';
+        for (size_t i = 0; i < name.left; i++) {
+            bool plain = name.next[i] > ' ' && name.next[i] < 0x7f;
+            h->alpn[used++] = '?';
+            if (plain)
+                h->alpn[used - 1] = (char)name.next[i];
+        }
         h->alpn[used] = '\0';
     }
     return !list.failed && !extension.failed;
