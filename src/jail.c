@@ -331,6 +331,7 @@ int jail_monitor(enum jail_mode mode)
         SCMP_SYS(rt_sigreturn),  SCMP_SYS(restart_syscall),
         SCMP_SYS(futex),         SCMP_SYS(getrandom),
         SCMP_SYS(exit),          SCMP_SYS(exit_group),
+        SCMP_SYS(splice),
     };
 
     if (mode == JAIL_OFF)

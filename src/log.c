@@ -2,14 +2,24 @@
 #include "log.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
+
+/* How long the first line that finds standard error full waits for room: a reader that is alive makes
+ * some within that time. */
+#define TRIES 20
+#define TRY_MS 100
 
 static struct {
     enum log_target target;
@@ -18,12 +28,28 @@ static struct {
     log_taker *take;
     void *who;
     char about[200];
-} the_log = {.target = LOG_TO_STDERR, .level = LOG_NORMAL};
+    int way[2]; /* a pipe of our own on the way to standard error, if that is one; else -1 */
+    bool stuck; /* nobody reads there: lines are lost without waiting again */
+} the_log = {.target = LOG_TO_STDERR, .level = LOG_NORMAL, .way = {-1, -1}};
+
+/* Whether a pipe waits for room is a property of its open end, which others hold, too, and want to wait.
+ * But splice(2) from one pipe to another can be told not to. */
+static void make_way(void)
+{
+    struct stat s;
+
+    if (the_log.way[0] >= 0 || fstat(STDERR_FILENO, &s) != 0 || !S_ISFIFO(s.st_mode))
+        return;
+    if (pipe2(the_log.way, O_CLOEXEC | O_NONBLOCK) != 0)
+        the_log.way[0] = the_log.way[1] = -1;
+}
 
 void log_open(enum log_target target, enum log_level level)
 {
     the_log.target = target;
     the_log.level = level;
+    if ((target & LOG_TO_STDERR) != 0)
+        make_way();
     if ((target & LOG_TO_SYSLOG) == 0)
         return;
     /* syslog(3) writes local time: the zone is read now, while files may still be opened. */
@@ -49,6 +75,59 @@ void log_suspend(bool suspended)
     the_log.suspended = suspended;
 }
 
+static ssize_t by_splice(const char *line, size_t len)
+{
+    char rubbish[PIPE_BUF];
+    ssize_t n = write(the_log.way[1], line, len);
+
+    if (n <= 0)
+        return n;
+    n = splice(the_log.way[0], NULL, STDERR_FILENO, NULL, (size_t)n, SPLICE_F_NONBLOCK);
+    if (n < (ssize_t)len) {
+        int saved = errno;
+        (void)!read(the_log.way[0], rubbish, sizeof rubbish);
+        errno = saved;
+    }
+    return n;
+}
+
+/* Writes to standard error without waiting, as far as that is possible: -1 with EAGAIN if it is full. */
+static ssize_t put(const char *line, size_t len)
+{
+    ssize_t n = -1;
+
+    if (the_log.way[0] >= 0)
+        n = by_splice(line, len);
+    else
+        n = sendto(STDERR_FILENO, line, len, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+    if (n < 0 && errno != EAGAIN && errno != EINTR && errno != EPIPE)
+        n = write(STDERR_FILENO, line, len);
+    return n;
+}
+
+/* A session must not wait for whoever should read the log. */
+static void put_all(const char *line, size_t len)
+{
+    struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+    for (int tries = 0; len > 0;) {
+        ssize_t n = put(line, len);
+        if (n > 0) {
+            line += n;
+            len -= (size_t)n;
+            the_log.stuck = false;
+        } else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
+            return;
+        } else if (errno == EAGAIN) {
+            if (the_log.stuck || ++tries > TRIES) {
+                the_log.stuck = true;
+                return;
+            }
+            (void)poll(&p, 1, TRY_MS);
+        }
+    }
+}
+
 static void to_stderr(const char *message)
 {
     char line[2400];
@@ -61,11 +140,8 @@ static void to_stderr(const char *message)
         n = sizeof line - 1;
         line[n - 1] = '\n';
     }
-    /* One write a line, so that lines of several processes don't mix. */
-    ssize_t written;
-    do {
-        written = write(STDERR_FILENO, line, (size_t)n);
-    } while (written < 0 && errno == EINTR);
+    /* All of a line at once, so that lines of several processes don't mix. */
+    put_all(line, (size_t)n);
 }
 
 static void log_line(int priority, const char *format, va_list arguments)

@@ -28,7 +28,8 @@ void log_redirect(log_taker *take, void *who);
 void log_suspend(bool suspended);
 
 /* Each writes one line, in which log_sentence() has made everything printable. errors always; notes
- * unless LOG_QUIET; details only with LOG_VERBOSE. A line that can't be written is lost: a connection must not die of its log. */
+ * unless LOG_QUIET; details only with LOG_VERBOSE. A line that can't be written is lost, and one for a
+ * standard error that is full soon is, too: a connection must neither die of its log nor wait for it. */
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_detail(const char *format, ...) __attribute__((format(printf, 1, 2)));
