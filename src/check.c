@@ -116,8 +116,9 @@ static void check_handler(struct report *r, const struct options *o)
         report_line(r, VERDICT_OK, "handler %s", path);
     else
         report_line(r, VERDICT_FAIL, "handler %s: %s", o->handler[0],
-                    rc == -EACCES ? "not executable: see its permissions"
-                                  : "not found: give its whole path");
+                    rc == -EACCES   ? "not executable: see its permissions"
+                    : rc == -ENOENT ? "not found: give its whole path"
+                                    : strerror(-rc));
 }
 
 /* Who the gate is. */

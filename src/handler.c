@@ -24,8 +24,10 @@ static int executable(const char *path)
     struct stat s;
 
     if (stat(path, &s) != 0)
-        return errno == EACCES ? -EACCES : -ENOENT;
-    return S_ISREG(s.st_mode) && access(path, X_OK) == 0 ? 0 : -EACCES;
+        return -errno;
+    if (!S_ISREG(s.st_mode))
+        return -EACCES;
+    return access(path, X_OK) == 0 ? 0 : -errno;
 }
 
 int handler_find(const char *name, char *path, size_t size)
@@ -35,7 +37,7 @@ int handler_find(const char *name, char *path, size_t size)
 
     if (strchr(name, '/') != NULL) {
         if ((size_t)snprintf(path, size, "%s", name) >= size)
-            return -ENOENT;
+            return -ENAMETOOLONG;
         return executable(path);
     }
     if (next == NULL || *next == '\0')
@@ -47,8 +49,9 @@ int handler_find(const char *name, char *path, size_t size)
         int found = n > 0 && (size_t)n < size ? executable(path) : -ENOENT;
         if (found == 0)
             return 0;
-        if (found == -EACCES)
-            rc = -EACCES;
+        /* What is there but can't be used is better news than what is not there. */
+        if (found != -ENOTDIR && rc == -ENOENT)
+            rc = found;
         next = next[len] == ':' ? next + len + 1 : NULL;
     }
     return rc;
@@ -204,6 +207,16 @@ static pid_t start(const char *path, const struct handler_setup *setup, const st
     return pid;
 }
 
+/* Why a program that was found can't be started. */
+static const char *reason(int error, bool found)
+{
+    /* The kernel says of the program what is true of the interpreter. */
+    if (found && error == ENOENT)
+        return "the interpreter that its first line (#!) names, or its dynamic linker, is not "
+               "there";
+    return strerror(error);
+}
+
 int handler_start(struct handler *h, const struct handler_setup *setup)
 {
     char path[PATH_MAX];
@@ -213,6 +226,7 @@ int handler_start(struct handler *h, const struct handler_setup *setup)
 
     *h = (struct handler){.in = -1, .out = -1, .errors = -1};
     int rc = setup->environment->failed ? -ENOMEM : handler_find(setup->argv[0], path, sizeof path);
+    bool found = rc == 0;
     if (rc == 0)
         rc = make_ends(h, &ends, setup);
     if (rc == 0 && setup->account != NULL) {
@@ -229,7 +243,7 @@ int handler_start(struct handler *h, const struct handler_setup *setup)
     if (rc < 0) {
         handler_close(h);
         io_close(&h->errors);
-        log_error("handler %s cannot be started: %s", setup->argv[0], strerror(-rc));
+        log_error("handler %s cannot be started: %s", setup->argv[0], reason(-rc, found));
     }
     return rc;
 }

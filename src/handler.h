@@ -23,7 +23,7 @@ struct handler {
     pid_t pid;  /* 0: none, or reaped */
     int in;     /* we write what it reads; -1 if none */
     int out;    /* we read what it writes; the same number as `in` for STDIO_SOCKET */
-    int errors; /* we read its standard error, if it can't go anywhere else; -1 */
+    int errors; /* its standard error comes here, if it can't go anywhere else; the caller's; -1 */
 };
 
 /* Where a handler with descriptors of its own (UCSPI-TLS) finds the first of them. */
@@ -43,7 +43,7 @@ struct handler_setup {
 };
 
 /* Finds the program: with a slash as it is, else along PATH. Writes its path to `path`. Returns 0,
- * or -ENOENT or -EACCES; logs nothing. */
+ * -ENOENT, -EACCES or another negative errno; logs nothing. */
 int handler_find(const char *name, char *path, size_t size);
 
 /* Starts the handler. Our ends of its descriptors are non-blocking. Returns 0, or logs one line and

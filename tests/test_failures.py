@@ -352,7 +352,7 @@ def test_server_name_is_in_the_summary(serve, name, shown):
     ('/etc/passwd', 'Permission denied'),
     ('/usr', 'Permission denied'),
     ('bad', 'Exec format error'),
-    ('orphan', 'No such file or directory'),
+    ('orphan', 'the interpreter that its first line (#!) names, or its dynamic linker, is not there'),
 ], ids=['missing', 'not in PATH', 'no program', 'folder', 'no format', 'no interpreter'])
 def test_handler_that_cannot_be_started_gives_the_client_a_clean_close_and_the_log_the_reason(
         serve, pki, tmp_path, handler, reason, version):
