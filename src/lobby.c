@@ -28,6 +28,50 @@ static void complain(const struct lobby *l, const char *text)
     l->host->note(l->host->gate, true, text);
 }
 
+/* The system has refused something; `what` completes "cannot". */
+static enum step end_system(struct lobby *l, const char *what, int error)
+{
+    char text[160];
+
+    (void)snprintf(text, sizeof text, "cannot %s: %s", what, strerror(-error));
+    complain(l, text);
+    return end(l, ENDING_SYSTEM);
+}
+
+/* What comes of having told the client something, or not. */
+static enum step told(struct lobby *l, int rc)
+{
+    if (rc == -ENOMEM || rc == -ENOBUFS || rc == -EMSGSIZE)
+        return end_system(l, "write to the client", rc);
+    return rc < 0 ? end(l, ENDING_LEFT) : STEP_ON;
+}
+
+/* A client must not flood the log: a line for each verb that is refused, but for few that are no login;
+ * the rest is counted. */
+static bool is_worth_a_line(struct lobby *l, const char *verb, bool login)
+{
+    size_t most = login ? LOBBY_TOLD_MAX : LOBBY_TOLD_MAX / 3;
+    bool known = false;
+
+    for (size_t i = 0; i < l->refused_count; i++)
+        known = known || strcmp(l->refused[i], verb) == 0;
+    if (known || l->refused_count >= most) {
+        l->refused_more++;
+        return false;
+    }
+    l->refused[l->refused_count++] = verb;
+    return true;
+}
+
+static void tell_refusals(const struct lobby *l)
+{
+    char text[80];
+
+    (void)snprintf(text, sizeof text, "%u more commands before TLS refused", l->refused_more);
+    if (l->refused_more > 0)
+        note(l, text);
+}
+
 /* What the client sees is in this order, whole: a client that doesn't read gets no second answer. */
 static int send_text(struct lobby *l, const char *bytes, size_t len)
 {
@@ -160,7 +204,8 @@ static enum step no_line(struct lobby *l, int error)
         complain(l, "client sent a NUL or a bare CR before TLS: connection closed");
         return say_end(l, SAY_TOO_LONG, NULL, ENDING_PROTOCOL);
     default:
-        return end(l, ENDING_SYSTEM);
+        (void)say(l, SAY_UNAVAILABLE, NULL);
+        return end_system(l, "wait for the client", error);
     }
 }
 
@@ -173,6 +218,17 @@ static bool has_more(struct lobby *l)
     if (!l->no_peek)
         return peek(l, &byte, 1) > 0;
     return poll(&p, 1, 0) > 0 && (p.revents & POLLIN) != 0;
+}
+
+/* The gate's errand came to nothing; `what` completes "cannot". */
+static enum step no_errand(struct lobby *l, const struct command *c, const char *what, int error)
+{
+    (void)say(l, SAY_UNAVAILABLE, c);
+    if (error == -ENOEXEC)
+        return end(l, ENDING_NO_HANDLER);
+    if (error == -ECANCELED || error == -EPIPE)
+        return end(l, ENDING_SIGTERM);
+    return end_system(l, what, error);
 }
 
 static void close_handler(struct lobby *l)
@@ -188,20 +244,22 @@ static void close_handler(struct lobby *l)
 static enum step start_tls(struct lobby *l, const struct command *c)
 {
     if (c->argument_len > 0)
-        return say(l, SAY_MALFORMED, c) < 0 ? end(l, ENDING_LEFT) : STEP_ON;
+        return told(l, say(l, SAY_MALFORMED, c));
     if (has_more(l)) {
         complain(
             l, "plaintext behind STARTTLS: an injection attack (CVE-2011-0411): connection closed");
         return end(l, ENDING_PROTOCOL);
     }
     if (!l->setting.tls) {
-        complain(l, "STARTTLS refused: certificate or key cannot be used, see above");
-        return say(l, SAY_NO_TLS, c) < 0 ? end(l, ENDING_LEFT) : STEP_ON;
+        if (is_worth_a_line(l, "STARTTLS", true))
+            complain(l, "STARTTLS refused: certificate or key cannot be used, see above");
+        return told(l, say(l, SAY_NO_TLS, c));
     }
     if (l->to_handler >= 0) {
         close_handler(l);
-        if (l->host->stop(l->host->gate) < 0)
-            return say_end(l, SAY_UNAVAILABLE, c, ENDING_SIGTERM);
+        int rc = l->host->stop(l->host->gate);
+        if (rc < 0)
+            return no_errand(l, c, "have the handler ended before TLS", rc);
     }
     return say(l, SAY_BEGIN_TLS, c) < 0 ? end(l, ENDING_LEFT) : STEP_TLS;
 }
@@ -212,13 +270,13 @@ static enum step refuse(struct lobby *l, enum occasion occasion, const struct co
     char text[200];
     bool login = c->kind == COMMAND_PASSWORD || c->kind == COMMAND_MECHANISM;
 
-    if (c->verb != NULL) {
+    if (c->verb != NULL && is_worth_a_line(l, c->verb, login)) {
         (void)snprintf(text, sizeof text, "%s before TLS refused by --policy=%s%s", c->verb,
                        options_policy_name(l->policy),
                        login ? "; if a password was sent with it, it was sent in plaintext" : "");
         note(l, text);
     }
-    return say(l, occasion, c) < 0 ? end(l, ENDING_LEFT) : STEP_ON;
+    return told(l, say(l, occasion, c));
 }
 
 /* Takes the next line of the handler's out of l->reply, reading on as needed. Returns its length
@@ -263,10 +321,12 @@ static enum step no_answer(struct lobby *l, const struct reply *r, ssize_t error
                  "used with --starttls; use immediate TLS, or a login program");
     else if (error == -ETIMEDOUT)
         complain(l, "handler did not answer before --timeout-lobby was over");
-    else if (error == 0)
+    else if (error == 0 || error == -EPIPE || error == -ECONNRESET)
         complain(l, "handler ended before its answer was whole");
-    else
+    else if (error == -EBADMSG || error == -EMSGSIZE)
         complain(l, "handler gave an answer that has no place before TLS");
+    else
+        return no_errand(l, NULL, "speak to the handler", (int)error);
     return say_end(l, SAY_UNAVAILABLE, NULL,
                    error == -ETIMEDOUT ? ENDING_TIMEOUT_LOBBY : ENDING_HANDLER_CLOSE);
 }
@@ -289,15 +349,15 @@ static enum step pass_answer(struct lobby *l, const struct command *c)
         if (state == REPLY_BROKEN || out.full)
             return no_answer(l, &r, -EBADMSG);
     }
-    return send_text(l, buf, out.len) < 0 ? end(l, ENDING_LEFT) : STEP_ON;
+    return told(l, send_text(l, buf, out.len));
 }
 
 /* Gives the line that has just been read to the handler. */
 static enum step pass_line(struct lobby *l)
 {
-    if (io_write_all(l->to_handler, l->line, l->line_len, -1, l->deadline) < 0)
-        return say_end(l, SAY_UNAVAILABLE, NULL, ENDING_HANDLER_CLOSE);
-    return STEP_ON;
+    int rc = io_write_all(l->to_handler, l->line, l->line_len, -1, l->deadline);
+
+    return rc < 0 ? no_answer(l, NULL, rc) : STEP_ON;
 }
 
 /* Gives the first n bytes of what the handler has said to the client as they are. */
@@ -392,9 +452,9 @@ static enum step obey_alone(struct lobby *l, const struct command *c)
 {
     switch (c->kind) {
     case COMMAND_CAPABILITY:
-        return say(l, SAY_CAPABILITIES, c) < 0 ? end(l, ENDING_LEFT) : STEP_ON;
+        return told(l, say(l, SAY_CAPABILITIES, c));
     case COMMAND_HARMLESS:
-        return say(l, SAY_DONE, c) < 0 ? end(l, ENDING_LEFT) : STEP_ON;
+        return told(l, say(l, SAY_DONE, c));
     case COMMAND_QUIT:
         return say_end(l, SAY_BYE, c, ENDING_LEFT);
     default:
@@ -427,7 +487,7 @@ static enum step obey(struct lobby *l)
         return start_tls(l, &c);
     case COMMAND_MALFORMED:
     case COMMAND_LITERAL:
-        return say(l, SAY_MALFORMED, &c) < 0 ? end(l, ENDING_LEFT) : STEP_ON;
+        return told(l, say(l, SAY_MALFORMED, &c));
     case COMMAND_UNASKED:
         complain(l, "client sent data that nobody asked for before TLS: connection closed");
         return say_end(l, SAY_TOO_LONG, NULL, ENDING_PROTOCOL);
@@ -441,9 +501,10 @@ static enum step greet(struct lobby *l)
     static const struct command connection = {.kind = COMMAND_GREETING, .tag = ""};
 
     if (!policy_has_handler(l->policy))
-        return say(l, SAY_GREETING, NULL) < 0 ? end(l, ENDING_LEFT) : STEP_ON;
-    if (l->host->start(l->host->gate, &l->to_handler, &l->from_handler) < 0)
-        return say_end(l, SAY_UNAVAILABLE, NULL, ENDING_NO_HANDLER);
+        return told(l, say(l, SAY_GREETING, NULL));
+    int rc = l->host->start(l->host->gate, &l->to_handler, &l->from_handler);
+    if (rc < 0)
+        return no_errand(l, NULL, "get the handler from the monitor", rc);
     return pass_answer(l, &connection);
 }
 
@@ -466,6 +527,7 @@ enum lobby_outcome lobby_run(struct lobby *l)
             step = obey(l);
         }
     }
+    tell_refusals(l);
     if (step != STEP_RELAY)
         close_handler(l);
     return step == STEP_TLS ? LOBBY_TLS : step == STEP_RELAY ? LOBBY_RELAY : LOBBY_ENDED;

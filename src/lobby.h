@@ -15,13 +15,15 @@
 #define LOBBY_LINE_MAX 1000 /* bytes, line end included */
 #define LOBBY_COMMANDS_MAX 20
 #define LOBBY_REPLY_MAX 8192 /* a handler's answer to one command */
+#define LOBBY_TOLD_MAX 6     /* refusals of one client that have a line each in the log */
 
 /* What the lobby asks of the gate that it belongs to. */
 struct lobby_gate {
     void *gate;
-    /* Starts the handler of the plaintext phase: to and from it, or a negative errno. */
+    /* Starts the handler of the plaintext phase: to and from it; -ENOEXEC: that was impossible; -EPIPE
+     * or -ECANCELED: all is to end; or another negative errno. */
     int (*start)(void *gate, int *to_handler, int *from_handler);
-    /* Ends it; its descriptors have been closed. Returns 0 or a negative errno. */
+    /* Ends it; its descriptors have been closed. Returns 0 or a negative errno, as `start` does. */
     int (*stop)(void *gate);
     /* Reads the order that `watch` announced. Returns 0: go on; -ECHILD: the handler has exited;
      * -ECANCELED: end. */
@@ -54,6 +56,9 @@ struct lobby {
     char line[LOBBY_LINE_MAX];
     size_t line_len; /* with its line end */
     unsigned commands;
+    const char *refused[LOBBY_TOLD_MAX]; /* verbs whose refusal has been told to the log */
+    size_t refused_count;
+    unsigned refused_more;       /* refusals that have not */
     char reply[LOBBY_REPLY_MAX]; /* what the handler has sent and nobody has looked at */
     size_t reply_len;
 };
