@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #ifdef POSTERN_TEST
@@ -27,6 +28,8 @@
 #endif
 
 #define LINGER_SECONDS 2
+
+extern char **environ;
 
 struct gate {
     struct connection *c;
@@ -37,6 +40,8 @@ struct gate {
     char host[256]; /* our name in greetings */
     uint64_t in, out;
     bool overstayed;
+    bool handler_exited; /* the monitor has said so */
+    bool lost_monitor;   /* what it has to say can't be received */
 };
 
 /* The gate writes no log itself: the monitor does, and escapes what it gets. */
@@ -52,7 +57,27 @@ static void note(const struct gate *g, enum gravity gravity, const char *text)
     (void)message_send(g->vault, &w, NULL, 0);
 }
 
-static void report_end(const struct gate *g, enum ending ending)
+/* What the system has refused; `what` completes "cannot". */
+static void complain(const struct gate *g, const char *what, int error)
+{
+    char text[200];
+
+    (void)snprintf(text, sizeof text, "cannot %s: %s", what, strerror(-error));
+    note(g, GRAVITY_ERROR, text);
+}
+
+/* Why nothing comes of a word with the monitor: it wants the end, or is gone; or the system has refused
+ * to carry it. */
+static enum ending without_monitor(const struct gate *g, const char *what, int error)
+{
+    if (error == -ECANCELED || error == -EPIPE)
+        return ENDING_SIGTERM;
+    complain(g, what, error);
+    return ENDING_SYSTEM;
+}
+
+/* The last message. Returns the gate's exit status, which says what the message could not. */
+static int report_end(const struct gate *g, enum ending ending)
 {
     uint8_t buf[64];
     struct message_writer w;
@@ -62,7 +87,12 @@ static void report_end(const struct gate *g, enum ending ending)
     message_put_number(&w, g->in);
     message_put_number(&w, g->out);
     message_put_number(&w, g->overstayed);
-    (void)message_send(g->vault, &w, NULL, 0);
+    int rc = message_send(g->vault, &w, NULL, 0);
+    if (rc < 0 && rc != -EPIPE) {
+        complain(g, "tell the monitor at once how the connection ended", rc);
+        rc = message_send(g->vault, &w, NULL, 0);
+    }
+    return rc < 0 && rc != -EPIPE ? EX_OSERR : EX_OK;
 }
 
 static int send_plain(const struct gate *g, enum message_type type)
@@ -104,14 +134,20 @@ static int receive_handler(const struct gate *g, int *to, int *from)
 
 static enum relay_order take_order(void *arg)
 {
-    const struct gate *g = arg;
+    struct gate *g = arg;
     uint8_t buf[64];
     struct message_reader r;
+    int rc = message_receive(g->vault, &r, buf, sizeof buf, false);
 
-    if (message_receive(g->vault, &r, buf, sizeof buf, false) < 0)
+    if (rc < 0) {
+        g->lost_monitor =
+            without_monitor(g, "receive an order of the monitor's", rc) != ENDING_SIGTERM;
         return RELAY_ABANDON;
-    if (r.type == MESSAGE_EXITED)
+    }
+    if (r.type == MESSAGE_EXITED) {
+        g->handler_exited = true;
         return RELAY_HANDLER_EXITED;
+    }
     return r.type == MESSAGE_DRAIN ? RELAY_DRAIN : RELAY_GO_ON;
 }
 
@@ -142,21 +178,23 @@ static enum ending run_relay(struct gate *g, const struct relay_client *ops, voi
         note(g, GRAVITY_ERROR,
              "the handler's greeting can't be used after STARTTLS (PREAUTH, or no greeting at all):"
              " use immediate TLS, or a login program as handler");
-    if (r.ending == ENDING_SYSTEM)
-        note(g, GRAVITY_ERROR, "the relay failed: no memory, or poll refused by the system");
+    if (rc < 0)
+        complain(g, r.refused_by_system, rc);
     if (r.ending == ENDING_TLS_ERROR)
         note(g, GRAVITY_ERROR,
              "client sent a broken TLS record (damaged, forged, or not allowed here): session "
              "ended");
-    return rc < 0 ? ENDING_SYSTEM : r.ending;
+    return r.ending;
 }
 
 static int ask_for_signature(void *who, enum sign_as how, const uint8_t *data, size_t len,
                              uint8_t *sig, size_t *sig_len)
 {
-    const struct gate *g = who;
+    struct gate *g = who;
+    int rc = vault_ask_signature(g->vault, how, data, len, sig, sig_len);
 
-    return vault_ask_signature(g->vault, how, data, len, sig, sig_len);
+    g->handler_exited = g->handler_exited || rc == -ECHILD;
+    return rc;
 }
 
 /* The response is judged only for clients that ask for it. */
@@ -234,21 +272,19 @@ static int open_tls(struct gate *g, const struct opening *o, uint8_t *buf, struc
         return -EPROTO;
     }
     int rc = make_tls(g, o, buf, t, why);
+    g->handler_exited = g->handler_exited || rc == -ECHILD;
     if (rc == -ENOENT || rc == -ENXIO || rc == -EKEYREJECTED) {
         refuse_hello(g, h, rc, outcome);
         return rc;
     }
     outcome->gravity = GRAVITY_ERROR;
     (void)snprintf(outcome->text, sizeof outcome->text, "%s", why);
-    if (rc < 0 && why[0] == '\0' && rc != -ECANCELED && rc != -EPIPE) {
+    outcome->ending = rc == -ECANCELED ? ENDING_SIGTERM : ENDING_SYSTEM;
+    if (why[0] != '\0' && rc != -ENOMEM)
+        outcome->ending = ENDING_CONFIGURATION;
+    else if (rc < 0 && why[0] == '\0' && rc != -ECANCELED)
         (void)snprintf(outcome->text, sizeof outcome->text,
                        "handshake failed: no certificate chain: %s", strerror(-rc));
-        outcome->ending = ENDING_SYSTEM;
-        return rc;
-    }
-    outcome->ending = rc == -ENOMEM                      ? ENDING_SYSTEM
-                      : rc == -ECANCELED || rc == -EPIPE ? ENDING_SIGTERM
-                                                         : ENDING_CONFIGURATION;
     return rc;
 }
 
@@ -262,7 +298,7 @@ static int shake_hands(struct gate *g, struct tls **t, struct facts *facts, stru
     uint8_t *chain = malloc(MESSAGE_MAX);
     int rc = -ENOMEM;
 
-    *outcome = (struct outcome){.ending = ENDING_SYSTEM};
+    *outcome = (struct outcome){ENDING_SYSTEM, GRAVITY_ERROR, "handshake failed: out of memory"};
     if (o == NULL || chain == NULL)
         goto out;
     rc = opening_read(o, g->c->in, g->vault, deadline, g->o, outcome);
@@ -298,25 +334,64 @@ static int report_facts(const struct gate *g, const struct facts *f)
     return message_send(g->vault, &w, NULL, 0);
 }
 
+/* Answers a UCSPI-TLS handler's request. Returns 0, or a negative errno and the ending. */
+static int answer_ucspi(const struct gate *g, const struct facts *facts, enum ending *ending)
+{
+    int rc = ucspi_begin(g->ucspi, &g->c->client, &g->c->server, facts);
+
+    if (rc == 0)
+        return 0;
+    *ending = rc == -EPIPE || rc == -ECONNRESET ? ENDING_HANDLER_CLOSE : ENDING_SYSTEM;
+    complain(g, "give the handler the environment that it asked for on SSLCTLFD", rc);
+    return rc;
+}
+
+/* Tells the monitor that the handshake is done, and finds the handler's descriptors. Returns 0, or a
+ * negative errno and the ending. */
+static int get_handler(const struct gate *g, const struct facts *facts, int *to, int *from,
+                       enum ending *ending)
+{
+    int rc = report_facts(g, facts);
+
+    if (rc == 0 && g->ucspi != NULL) {
+        *to = g->ucspi->write;
+        *from = g->ucspi->read;
+        return answer_ucspi(g, facts, ending);
+    }
+    if (rc == 0)
+        rc = receive_handler(g, to, from);
+    if (rc == -ENOEXEC)
+        *ending = ENDING_NO_HANDLER;
+    else if (rc < 0)
+        *ending = without_monitor(g, "get the handler from the monitor", rc);
+    return rc;
+}
+
 /* Closes the session in an orderly way when there is nobody to relay to. */
-static enum ending close_unserved(const struct gate *g, struct tls *t, int error)
+static void close_unserved(const struct gate *g, struct tls *t)
 {
     io_time deadline = io_deadline(LINGER_SECONDS);
-    char text[160];
 
     tls_close(t);
     while (tls_flush(t) == -EAGAIN)
         if (io_wait(g->c->out, POLLOUT, -1, deadline) < 0)
             break;
     io_linger(g->c->in, g->c->out, deadline);
-    if (error == -ENOEXEC)
-        return ENDING_NO_HANDLER;
-    if (error == -ECANCELED || error == -EPIPE)
-        return ENDING_SIGTERM;
-    (void)snprintf(text, sizeof text, "cannot get the handler from the monitor: %s",
-                   strerror(-error));
-    note(g, GRAVITY_ERROR, text);
-    return ENDING_SYSTEM;
+}
+
+/* A UCSPI-TLS handler may end before anybody can be relayed to it: then that is why the handshake was
+ * broken off. The monitor's word about it may have been heard already, or has only been announced. */
+static void name_lost_handler(struct gate *g, struct outcome *outcome)
+{
+    if (g->ucspi == NULL)
+        return;
+    if (!g->handler_exited && outcome->ending == ENDING_SIGTERM &&
+        io_wait(g->vault, POLLIN, -1, io_now()) == 0)
+        (void)take_order(g);
+    if (!g->handler_exited)
+        return;
+    *outcome = (struct outcome){ENDING_HANDLER_CLOSE, GRAVITY_ERROR,
+                                "handler ended before the handshake that it asked for was done"};
 }
 
 /* TLS from the client's first byte to the end of the session. */
@@ -324,26 +399,23 @@ static enum ending serve_tls(struct gate *g)
 {
     struct facts facts = {.version = ""};
     struct outcome outcome;
+    enum ending ending = ENDING_SYSTEM;
     struct tls *t = NULL;
     int to = -1, from = -1;
     int rc = shake_hands(g, &t, &facts, &outcome);
 
     if (rc < 0) {
+        name_lost_handler(g, &outcome);
         if (outcome.text[0] != '\0')
             note(g, outcome.gravity, outcome.text);
         tls_free(t);
         io_linger(g->c->in, g->c->out, io_deadline(LINGER_SECONDS));
         return outcome.ending;
     }
-    rc = report_facts(g, &facts);
-    if (rc == 0 && g->ucspi != NULL) {
-        rc = ucspi_begin(g->ucspi, &g->c->client, &g->c->server, &facts);
-        to = g->ucspi->write;
-        from = g->ucspi->read;
-    } else if (rc == 0) {
-        rc = receive_handler(g, &to, &from);
-    }
-    enum ending ending = rc < 0 ? close_unserved(g, t, rc) : run_relay(g, &client_tls, t, to, from);
+    if (get_handler(g, &facts, &to, &from, &ending) == 0)
+        ending = run_relay(g, &client_tls, t, to, from);
+    else
+        close_unserved(g, t);
     tls_free(t);
     return ending;
 }
@@ -387,11 +459,12 @@ static void lobby_note(void *gate, bool wrong, const char *text)
 static enum ending serve_lobby(struct gate *g, bool tls)
 {
     const struct lobby_gate host = {g, lobby_start, lobby_stop, lobby_order, lobby_note};
-    enum ending ending = ENDING_SYSTEM;
     struct lobby *l = calloc(1, sizeof *l);
 
-    if (l == NULL)
+    if (l == NULL) {
+        complain(g, "begin the conversation before TLS", -ENOMEM);
         return ENDING_SYSTEM;
+    }
     l->dialect = g->dialect;
     l->setting.host = g->host;
     l->setting.tls = tls;
@@ -402,15 +475,22 @@ static enum ending serve_lobby(struct gate *g, bool tls)
     l->watch = g->vault;
     l->deadline = io_deadline(g->o->timeout_lobby);
     enum lobby_outcome outcome = lobby_run(l);
-    ending = l->ending;
+    enum ending ending = l->ending;
     g->in += l->received;
     g->out += l->sent;
     int to = l->to_handler, from = l->from_handler;
     free(l);
     if (outcome == LOBBY_TLS)
         return serve_tls(g);
-    if (outcome == LOBBY_RELAY && send_plain(g, MESSAGE_LEFT) == 0)
-        return run_relay(g, &client_plain, g->c, to, from);
+    if (outcome == LOBBY_RELAY) {
+        int rc = send_plain(g, MESSAGE_LEFT);
+        if (rc == 0)
+            return run_relay(g, &client_plain, g->c, to, from);
+        ending = without_monitor(g, "tell the monitor that the client goes on in plaintext", rc);
+        if (to != from)
+            io_close(&from);
+        io_close(&to);
+    }
     io_linger(g->c->in, g->c->out, io_deadline(LINGER_SECONDS));
     return ending;
 }
@@ -443,27 +523,40 @@ static enum ending serve_ucspi(struct gate *g)
         rc = wait_for_handler(g);
     if (rc == -ECHILD)
         return ENDING_HANDLER_CLOSE;
-    if (rc == -EBADMSG)
+    if (rc == -EBADMSG) {
         note(g, GRAVITY_ERROR, "the handler wrote something else than y or Y to SSLCTLFD");
+        return ENDING_NO_HANDLER;
+    }
     if (rc < 0)
-        return rc == -EBADMSG ? ENDING_NO_HANDLER : ENDING_SIGTERM;
+        return without_monitor(g, "wait for the handler", rc);
     enum ending ending = serve_tls(g);
     /* The handler still holds copies of the socket: the client shall see it closed all the same. */
     (void)shutdown(g->c->out, SHUT_RDWR);
     return ending;
 }
 
-/* The monitor's first word: whether TLS can be had. Returns 0, or -EPIPE when it has none. */
+/* The monitor's first word: whether TLS can be had. Returns 0; -EPIPE when it has none; or another
+ * negative errno. */
 static int wait_for_go(const struct gate *g, bool *tls)
 {
     uint8_t buf[64];
     struct message_reader r;
     int rc = message_receive(g->vault, &r, buf, sizeof buf, false);
 
-    if (rc < 0 || r.type != MESSAGE_GO)
-        return -EPIPE;
+    if (rc < 0)
+        return rc;
+    if (r.type != MESSAGE_GO)
+        return -ECANCELED;
     *tls = message_get_number(&r, 1) != 0;
-    return message_complete(&r) ? 0 : -EPIPE;
+    return message_complete(&r) ? 0 : -ECANCELED;
+}
+
+/* It is the handler's, and may hold secrets of its own: nothing here needs it. */
+static void forget_environment(void)
+{
+    for (char **entry = environ; entry != NULL && *entry != NULL; entry++)
+        explicit_bzero(*entry, strlen(*entry));
+    environ = NULL;
 }
 
 /* All that still needs files, names or many descriptors. */
@@ -493,6 +586,7 @@ static int prepare(struct gate *g, const struct jail *j)
 #ifdef POSTERN_TEST
     attempt_remember();
 #endif
+    forget_environment();
     return rc == 0 ? tls_start() : rc;
 }
 
@@ -533,8 +627,9 @@ static enum ending serve(struct gate *g, struct jail *j)
         (void)snprintf(text, sizeof text, "the jail lacks: %s", report.missing);
         note(g, GRAVITY_DETAIL, text);
     }
-    if (wait_for_go(g, &tls) < 0)
-        return ENDING_SIGTERM;
+    rc = wait_for_go(g, &tls);
+    if (rc < 0)
+        return without_monitor(g, "hear from the monitor", rc);
 #ifdef POSTERN_TEST
     if (try_to_break_out(g))
         return ENDING_LEFT;
@@ -544,14 +639,15 @@ static enum ending serve(struct gate *g, struct jail *j)
     return g->dialect != NULL ? serve_lobby(g, tls) : serve_tls(g);
 }
 
-void gate_run(struct connection *c, const struct options *o, struct jail *j, int vault,
-              struct ucspi *ucspi)
+int gate_run(struct connection *c, const struct options *o, struct jail *j, int vault,
+             struct ucspi *ucspi)
 {
     struct gate g = {.c = c, .o = o, .vault = vault, .ucspi = ucspi};
 
     if (o->starttls != NULL)
         g.dialect = dialect_find(o->starttls);
     enum ending ending = serve(&g, j);
-    report_end(&g, ending);
+    int status = report_end(&g, g.lost_monitor ? ENDING_SYSTEM : ending);
     activation_close(c);
+    return status;
 }

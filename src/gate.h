@@ -11,7 +11,7 @@
 /* Serves one connection from inside the jail and tells the monitor, over `vault`, what happened.
  * `ucspi`: our ends of a UCSPI-TLS handler's descriptors, or NULL. To be called in a process of its
  * own that exits when it returns. */
-void gate_run(struct connection *c, const struct options *o, struct jail *j, int vault,
-              struct ucspi *ucspi);
+int gate_run(struct connection *c, const struct options *o, struct jail *j, int vault,
+             struct ucspi *ucspi);
 
 #endif

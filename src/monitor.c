@@ -55,28 +55,31 @@ static int take_signals(struct session *s)
     return s->signals < 0 ? -errno : 0;
 }
 
+/* The fork is the last thing that can fail: a gate that runs is served. */
 static int fork_gate(struct session *s, monitor_gate *gate)
 {
     int ends[2];
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         return -errno;
-    s->gate_pid = fork();
-    if (s->gate_pid == 0) {
-        (void)close(ends[0]);
-        gate(s->c, s->o, &s->jail, ends[1], s->o->ucspi_tls ? &s->ucspi : NULL);
-        _exit(EX_OK);
+    /* A gate that does not read must not be able to stop the monitor. */
+    int rc = io_set_nonblocking(ends[0], true);
+    if (rc == 0) {
+        s->gate_pid = fork();
+        rc = s->gate_pid < 0 ? -errno : 0;
     }
-    int rc = s->gate_pid < 0 ? -errno : 0;
-    (void)close(ends[1]);
+    if (rc == 0 && s->gate_pid == 0) {
+        (void)close(ends[0]);
+        _exit(gate(s->c, s->o, &s->jail, ends[1], s->o->ucspi_tls ? &s->ucspi : NULL));
+    }
+    io_close(&ends[1]);
     if (rc < 0) {
         s->gate_pid = 0;
-        (void)close(ends[0]);
+        io_close(&ends[0]);
         return rc;
     }
     s->gate = ends[0];
-    /* A gate that does not read must not be able to stop the monitor. */
-    return io_set_nonblocking(s->gate, true);
+    return 0;
 }
 
 /* Without STARTTLS nothing works without certificates; with it, the lobby can still say why. */
@@ -133,8 +136,10 @@ static void gate_reaped(struct session *s, int status)
     else if (WIFSIGNALED(status) && s->phase != PHASE_ENDED && !s->gate_told)
         log_error("the gate was killed by signal %d (%s)", WTERMSIG(status),
                   strsignal(WTERMSIG(status)));
+    /* What its last message could not say, its exit status may. */
+    bool refused = WIFEXITED(status) && WEXITSTATUS(status) == EX_OSERR;
     if (s->phase != PHASE_ENDED)
-        session_ending(s, ENDING_GATE_DIED);
+        session_ending(s, refused ? ENDING_SYSTEM : ENDING_GATE_DIED);
     if (s->handler.pid > 0 && s->term_at == 0 && s->kill_at == 0)
         s->term_at = io_deadline(s->o->timeout_grace);
 }
@@ -149,38 +154,45 @@ static void handler_reaped(struct session *s, int status)
     if (WIFSIGNALED(status) && !s->handler_told && WTERMSIG(status) != SIGPIPE)
         log_error("handler %s was killed by signal %d (%s)", s->o->handler[0], WTERMSIG(status),
                   strsignal(WTERMSIG(status)));
-    (void)session_send(s, MESSAGE_EXITED);
+    int rc = session_send(s, MESSAGE_EXITED);
+    if (rc < 0 && rc != -EPIPE)
+        log_error("cannot tell the gate that the handler has exited: %s", strerror(-rc));
 }
 
-/* True if this child has ended. One that can't be waited for is as good as ended. */
-static bool has_ended(pid_t pid, int *status)
+/* True if this child has ended. One that can't be waited for is none of ours any more: it counts as
+ * one that the system has ended. */
+static bool has_ended(struct session *s, pid_t pid, int *status, int options)
 {
     pid_t got;
 
     do {
-        got = waitpid(pid, status, WNOHANG);
+        got = waitpid(pid, status, options);
     } while (got < 0 && errno == EINTR);
-    if (got < 0)
-        *status = 0;
+    if (got < 0) {
+        log_error("cannot wait for process %ld: %s", (long)pid, strerror(errno));
+        session_ending(s, ENDING_SYSTEM);
+        *status = EX_OSERR << 8;
+    }
     return got != 0;
 }
 
-static void reap(struct session *s)
+static void reap(struct session *s, int options)
 {
     int status;
 
-    if (s->handler.pid > 0 && has_ended(s->handler.pid, &status))
+    if (s->handler.pid > 0 && has_ended(s, s->handler.pid, &status, options))
         handler_reaped(s, status);
-    if (s->old_pid > 0 && has_ended(s->old_pid, &status)) {
+    if (s->old_pid > 0 && has_ended(s, s->old_pid, &status, options)) {
         s->old_pid = 0;
         s->old_term_at = s->old_kill_at = 0;
     }
-    if (s->gate_pid > 0 && has_ended(s->gate_pid, &status))
+    if (s->gate_pid > 0 && has_ended(s, s->gate_pid, &status, options))
         gate_reaped(s, status);
 }
 
-/* SIGTERM: what is in flight is delivered, nothing new is taken. */
-static void stop(struct session *s)
+/* SIGTERM, or something that makes going on impossible: what is in flight is delivered, nothing new is
+ * taken. */
+static void stop(struct session *s, enum ending ending)
 {
     if (s->stopping)
         return;
@@ -188,7 +200,7 @@ static void stop(struct session *s)
     while (s->gate >= 0 && service_take_message(s))
         ;
     s->stopping = true;
-    session_ending(s, ENDING_SIGTERM);
+    session_ending(s, ending);
     s->kill_at = session_after_grace(s);
     s->gate_kill_at = s->kill_at + GATE_LAST_MS;
     s->term_at = 0;
@@ -207,9 +219,9 @@ static void take_signal(struct session *s)
 
     while (io_read(s->signals, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGCHLD)
-            reap(s);
+            reap(s, WNOHANG);
         else
-            stop(s);
+            stop(s, ENDING_SIGTERM);
     }
 }
 
@@ -252,48 +264,71 @@ static void enforce(struct session *s)
     }
 }
 
+/* Without poll(2) nothing can be waited for but the end. Once, it may have been bad luck. */
+static void cannot_poll(struct session *s, int error)
+{
+    log_error("poll: %s: connection ended", strerror(error));
+    if (!s->stopping) {
+        stop(s, ENDING_SYSTEM);
+        return;
+    }
+    session_end_gate(s, ENDING_SYSTEM);
+    s->handler_told = true;
+    if (s->handler.pid > 0)
+        (void)kill(s->handler.pid, SIGKILL);
+    if (s->old_pid > 0)
+        (void)kill(s->old_pid, SIGKILL);
+    reap(s, 0);
+}
+
+/* At most what a pipe holds: a child of the handler may go on writing. */
+static void take_last_diagnostics(struct session *s, struct diagnostics *d)
+{
+    for (int i = 0; i < LAST_READS && d->fd >= 0; i++)
+        (void)session_take_diagnostics(s, d, false);
+    io_close(&d->fd);
+}
+
 static void watch(struct session *s)
 {
     while (s->gate_pid > 0 || s->handler.pid > 0 || s->old_pid > 0) {
         struct pollfd p[] = {{.fd = s->signals, .events = POLLIN},
                              {.fd = s->gate, .events = POLLIN},
-                             {.fd = s->handler.errors, .events = POLLIN}};
+                             {.fd = s->errors.fd, .events = POLLIN},
+                             {.fd = s->old_errors.fd, .events = POLLIN}};
         io_time next = io_earlier(io_earlier(io_earlier(s->term_at, s->kill_at), s->gate_kill_at),
                                   io_earlier(s->old_term_at, s->old_kill_at));
         int n = poll(p, sizeof p / sizeof p[0], io_remaining(next));
-        if (n < 0 && errno != EINTR) {
-            log_error("poll: %s", strerror(errno));
-            s->kill_at = io_now();
-        }
+        if (n < 0 && errno != EINTR)
+            cannot_poll(s, errno);
         if (n > 0 && p[1].revents != 0)
             (void)service_take_message(s);
         if (n > 0 && p[2].revents != 0)
-            (void)session_take_diagnostics(s);
+            (void)session_take_diagnostics(s, &s->errors, s->handler.pid > 0);
+        if (n > 0 && p[3].revents != 0)
+            (void)session_take_diagnostics(s, &s->old_errors, s->old_pid > 0);
         if (n > 0 && p[0].revents != 0)
             take_signal(s);
         enforce(s);
     }
-    /* At most what a pipe holds: a child of the handler may go on writing. */
-    for (int i = 0; i < LAST_READS && s->handler.errors >= 0 && session_take_diagnostics(s); i++)
-        ;
-    if (s->handler.errors >= 0)
-        (void)session_take_diagnostics(s);
+    take_last_diagnostics(s, &s->old_errors);
+    take_last_diagnostics(s, &s->errors);
 }
 
+/* Lets the gate begin, if it has anything to begin with. */
 static void begin(struct session *s)
 {
+    if (!s->have_tls && s->o->starttls == NULL)
+        session_ending(s, ENDING_CONFIGURATION);
+    if (s->o->ucspi_tls && !s->handler_ran)
+        session_ending(s, ENDING_NO_HANDLER);
+    if (s->ending_known) {
+        io_close(&s->gate);
+        return;
+    }
     int rc = service_begin(s);
-
-    if (rc == 0)
-        return;
-    /* Perhaps the gate has failed already, and says why. */
-    while (s->gate >= 0 && service_take_message(s))
-        ;
-    if (s->phase == PHASE_ENDED)
-        return;
-    log_error("cannot speak to the gate: %s", strerror(-rc));
-    session_ending(s, ENDING_SYSTEM);
-    io_close(&s->gate);
+    if (rc < 0)
+        session_lost_gate(s, "speak to the gate", rc);
 }
 
 int monitor_run(struct connection *c, const struct options *o, const struct signals *before,
@@ -305,6 +340,8 @@ int monitor_run(struct connection *c, const struct options *o, const struct sign
                         .signals = -1,
                         .gate = -1,
                         .handler = {.in = -1, .out = -1, .errors = -1},
+                        .errors = {.fd = -1},
+                        .old_errors = {.fd = -1},
                         .ucspi = {-1, -1, -1, false},
                         .started = io_now(),
                         .ending = ENDING_GATE_DIED};
@@ -323,20 +360,15 @@ int monitor_run(struct connection *c, const struct options *o, const struct sign
     /* The gate has been forked: now keys may be decoded. */
     if (s.have_tls && vault_unlock(&s.vault, o, false) < 0)
         s.have_tls = false;
-    if (s.have_tls && o->ucspi_tls && service_start_handler(&s, NULL, &handler_side) < 0)
-        session_ending(&s, ENDING_NO_HANDLER);
+    if (s.have_tls && o->ucspi_tls)
+        (void)service_start_handler(&s, NULL, &handler_side);
     ucspi_close(&handler_side);
     activation_close(c);
-    if (!s.have_tls && o->starttls == NULL) {
-        session_ending(&s, ENDING_CONFIGURATION);
-        io_close(&s.gate);
-    } else {
-        begin(&s);
-    }
+    begin(&s);
     session_bound_gate(&s);
     watch(&s);
     vault_wipe(&s.vault);
     session_summarise(&s);
-    return s.handler_ran && s.ending != ENDING_GATE_DIED ? s.handler_result
-                                                         : ending_status(s.ending);
+    bool ours = s.ending == ENDING_GATE_DIED || s.ending == ENDING_SYSTEM;
+    return s.handler_ran && !ours ? s.handler_result : ending_status(s.ending);
 }

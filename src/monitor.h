@@ -10,16 +10,16 @@
 #include "options.h"
 #include "ucspi.h"
 
-/* What the gate process does; gate_run() is the one there is. */
-typedef void monitor_gate(struct connection *c, const struct options *o, struct jail *j, int vault,
-                          struct ucspi *ucspi);
+/* What the gate process does, and its exit status; gate_run() is the one there is. */
+typedef int monitor_gate(struct connection *c, const struct options *o, struct jail *j, int vault,
+                         struct ucspi *ucspi);
 
 /* To be called before anything is logged: from here on SIGPIPE is ignored and SIGCHLD is not.
  * *before is what the handler gets back. Returns 0 or a negative errno. */
 int monitor_begin_signals(struct signals *before);
 
 /* Serves one connection from start to end; takes the connection over. Returns the exit status:
- * the handler's own if one ran, else one of sysexits(3). */
+ * the handler's own if one ran and nothing of ours failed, else one of sysexits(3). */
 int monitor_run(struct connection *c, const struct options *o, const struct signals *before,
                 monitor_gate *gate);
 

@@ -157,8 +157,9 @@ void opening_explain(const struct hello *h, int error, const char *why,
             "handshake failed: by ALPN the client wants to speak %s, which is not spoken here: see "
             "--alpn",
             h->alpn);
-    else if (*why == '\0')
-        tell(outcome, ENDING_SYSTEM, GRAVITY_ERROR, "handshake failed: %s", strerror(-error));
+    else if (error != -EPROTO)
+        tell(outcome, ENDING_SYSTEM, GRAVITY_ERROR, "handshake failed: %s",
+             *why != '\0' ? why : strerror(-error));
     else
         tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR, "handshake failed: %s", why);
 }

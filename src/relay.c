@@ -36,6 +36,7 @@ struct state {
     bool greeting; /* the handler's greeting is not whole yet */
     bool held;     /* a greeting that says no waits for the client's first command */
     bool ended;    /* r->ending is set */
+    int error;     /* why, as a negative errno, if the system has refused something */
     io_time session_end;
     io_time greeting_end;
     io_time idle_since;
@@ -49,6 +50,15 @@ static void end(struct state *s, enum ending ending)
     if (!s->ended)
         s->r->ending = ending;
     s->ended = true;
+}
+
+static void end_system(struct state *s, const char *what, int error)
+{
+    if (s->ended)
+        return;
+    s->error = error;
+    s->r->refused_by_system = what;
+    end(s, ENDING_SYSTEM);
 }
 
 static void client_ended(struct state *s, enum ending ending)
@@ -65,6 +75,14 @@ static void client_gone(struct state *s)
     client_ended(s, ENDING_RESET);
     s->client_gone = true;
     s->down.len = 0;
+}
+
+/* The connection is of no use any more, because it broke or the system has refused something. */
+static void client_lost(struct state *s, const char *what, int error)
+{
+    if (error == -ENOMEM || error == -ENOBUFS)
+        end_system(s, what, error);
+    client_gone(s);
 }
 
 static void close_to_handler(struct state *s)
@@ -113,8 +131,8 @@ static bool read_client(struct state *s)
         client_ended(s, ENDING_CLIENT_CLOSE);
     } else if (n == -EPIPE) {
         client_ended(s, ENDING_TRUNCATED);
-    } else if (n == -ECONNRESET) {
-        client_gone(s);
+    } else if (n == -ECONNRESET || n == -ENOMEM) {
+        client_lost(s, "read from the client", (int)n);
     } else {
         end(s, ENDING_TLS_ERROR);
         client_gone(s);
@@ -139,6 +157,8 @@ static bool write_handler(struct state *s)
             return moved;
         moved = true;
         if (n < 0) {
+            if (n != -EPIPE && n != -ECONNRESET)
+                end_system(s, "write to the handler", (int)n);
             close_to_handler(s);
             return true;
         }
@@ -166,7 +186,7 @@ static bool flush_client(struct state *s)
     if (rc == -EAGAIN)
         return true;
     if (rc < 0)
-        client_gone(s);
+        client_lost(s, "write to the client", rc);
     return false;
 }
 
@@ -225,7 +245,7 @@ static bool read_handler(struct state *s)
     s->greeting = false;
     s->handler_ended = true;
     if (n < 0 && n != -EAGAIN && n != -ECONNRESET)
-        end(s, ENDING_SYSTEM);
+        end_system(s, "read from the handler", (int)n);
     end(s, s->draining ? ENDING_SIGTERM : ENDING_HANDLER_CLOSE);
     return true;
 }
@@ -240,7 +260,7 @@ static bool write_client(struct state *s)
     if (n == -EAGAIN)
         return false;
     if (n < 0) {
-        client_gone(s);
+        client_lost(s, "write to the client", (int)n);
         return true;
     }
     s->down.at += (size_t)n;
@@ -310,8 +330,8 @@ static void obey(struct state *s)
     }
 }
 
-/* Waits for whatever can go on, or for a deadline. Returns 0 or a negative errno. */
-static int wait(struct state *s, bool unsent)
+/* Waits for whatever can go on, or for a deadline. Returns false if that is impossible. */
+static bool wait(struct state *s, bool unsent)
 {
     enum { CLIENT_IN, CLIENT_OUT, TO_HANDLER, FROM_HANDLER, CONTROL, COUNT };
     const struct relay *r = s->r;
@@ -335,8 +355,8 @@ static int wait(struct state *s, bool unsent)
         n = poll(p, COUNT, io_remaining(next_deadline(s, &ending, &overstayed)));
     } while (n < 0 && errno == EINTR);
     if (n < 0) {
-        end(s, ENDING_SYSTEM);
-        return -errno;
+        end_system(s, "wait for client and handler", -errno);
+        return false;
     }
     if (p[CONTROL].revents != 0)
         obey(s);
@@ -347,7 +367,7 @@ static int wait(struct state *s, bool unsent)
         s->hung_up = true;
     if (p[TO_HANDLER].events == 0 && p[TO_HANDLER].revents != 0)
         close_to_handler(s);
-    return 0;
+    return true;
 }
 
 /* close_notify, then the end of our direction. */
@@ -398,7 +418,7 @@ static void run(struct state *s)
         /* Orders are heard in wait(), which a busy session may not come to. */
         if (moved && ++rounds % ROUNDS == 0)
             glance_at_orders(s);
-        if (overdue(s) || (!moved && wait(s, unsent) < 0))
+        if (overdue(s) || (!moved && !wait(s, unsent)))
             return;
     }
 }
@@ -415,15 +435,16 @@ int relay_run(struct relay *r)
     r->overstayed = r->refused = false;
     s.up.bytes = malloc(BUFFER_SIZE);
     s.down.bytes = malloc(BUFFER_SIZE);
-    int rc = s.up.bytes == NULL || s.down.bytes == NULL ? -ENOMEM : 0;
-    if (rc == 0)
+    bool ready = s.up.bytes != NULL && s.down.bytes != NULL;
+    if (ready)
         run(&s);
+    else
+        end_system(&s, "relay", -ENOMEM);
     /* The handler need not wait for the client's last farewell. */
     close_to_handler(&s);
     io_close(&r->from_handler);
-    if (rc == 0)
-        close_client(&s);
+    close_client(&s);
     free(s.up.bytes);
     free(s.down.bytes);
-    return rc;
+    return s.error;
 }

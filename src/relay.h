@@ -15,7 +15,7 @@
 /* How the relay reads and writes the client, which may be TLS or not. */
 struct relay_client {
     /* More than 0 bytes; 0: the client's orderly end; -EAGAIN; -EPIPE: its end without
-     * close_notify; -ECONNRESET; any other negative errno: a broken record. */
+     * close_notify; -ECONNRESET; -ENOMEM; any other negative errno: a broken record. */
     ssize_t (*read)(void *client, void *buf, size_t len);
     /* How many of len bytes were taken (0 < n), -EAGAIN, or another negative errno. */
     ssize_t (*write)(void *client, const void *buf, size_t len);
@@ -51,12 +51,14 @@ struct relay {
     uint64_t in;  /* bytes from the client to the handler */
     uint64_t out; /* bytes from the handler to the client */
     enum ending ending;
-    bool refused;    /* the handler greeted with what can't be used */
-    bool overstayed; /* the handler has used up its grace already */
+    bool refused;                  /* the handler greeted with what can't be used */
+    bool overstayed;               /* the handler has used up its grace already */
+    const char *refused_by_system; /* for ENDING_SYSTEM: what; completes "cannot" */
 };
 
 /* Runs until both directions are done or a time-out, an order or an error ends it; the client's
- * end has then been closed in an orderly way where that was possible. Returns 0; or -ENOMEM. */
+ * end has then been closed in an orderly way where that was possible. Returns 0; or, with the ending
+ * ENDING_SYSTEM, a negative errno. */
 int relay_run(struct relay *r);
 
 #endif

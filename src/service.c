@@ -44,6 +44,8 @@ int service_start_handler(struct session *s, const struct facts *facts, const st
     }
     int rc = handler_start(&s->handler, &setup);
     environment_free(&e);
+    s->errors.fd = s->handler.errors;
+    s->handler.errors = -1;
     s->handler_ran = rc == 0;
     return rc;
 }
@@ -52,7 +54,7 @@ static void refuse_message(struct session *s, const struct message_reader *r)
 {
     log_error("the gate sent a %s message that is malformed or out of turn: connection ended",
               message_name(r->type));
-    session_end_gate(s);
+    session_end_gate(s, ENDING_GATE_DIED);
 }
 
 static void write_note(struct session *s, struct message_reader *r)
@@ -94,10 +96,8 @@ static void give_handler(struct session *s)
     message_begin(&w, buf, sizeof buf, MESSAGE_HANDLER);
     int rc = message_send(s->gate, &w, fds, count);
     handler_close(&s->handler);
-    if (rc < 0) {
-        log_error("cannot hand the handler to the gate: %s", strerror(-rc));
-        session_end_gate(s);
-    }
+    if (rc < 0)
+        session_lost_gate(s, "hand the handler to the gate", rc);
 }
 
 /* The handshake is done: starts the handler and hands its descriptors to the gate. */
@@ -147,10 +147,11 @@ static void end_plaintext(struct session *s, struct message_reader *r)
     s->old_term_at = s->old_pid > 0 ? io_deadline(OLD_HANDLER_SECONDS) : 0;
     s->handler.pid = 0;
     s->handler_ran = false;
-    s->diagnostic_len = 0;
-    io_close(&s->handler.errors);
-    if (session_send(s, MESSAGE_ENDED) < 0)
-        session_end_gate(s);
+    s->old_errors = s->errors;
+    s->errors = (struct diagnostics){.fd = -1};
+    int rc = session_send(s, MESSAGE_ENDED);
+    if (rc < 0)
+        session_lost_gate(s, "tell the gate that the handler has been ended", rc);
 }
 
 /* The client has left the lobby in plaintext: keys are needed no more. */
@@ -186,6 +187,14 @@ static void take_end(struct session *s, struct message_reader *r)
         s->term_at = overstayed ? io_now() : io_deadline(s->o->timeout_grace);
 }
 
+/* What became of an answer of the vault's, which has logged what is wrong. */
+static void end_unless_given(struct session *s, int rc)
+{
+    /* What a gate that has left said last is still to be read. */
+    if (rc < 0 && rc != -EPIPE)
+        session_end_gate(s, rc == -EBADMSG || rc == -EAGAIN ? ENDING_GATE_DIED : ENDING_SYSTEM);
+}
+
 static void give_chain(struct session *s, struct message_reader *r)
 {
     if ((s->phase != PHASE_OPENING && s->phase != PHASE_TLS_NEXT) || !s->have_tls) {
@@ -193,8 +202,7 @@ static void give_chain(struct session *s, struct message_reader *r)
         return;
     }
     s->phase = PHASE_CHAIN;
-    if (vault_give_chain(&s->vault, r, s->gate) < 0)
-        session_end_gate(s);
+    end_unless_given(s, vault_give_chain(&s->vault, r, s->gate));
 }
 
 /* Reads and obeys one message. Returns false when there is none. */
@@ -212,8 +220,7 @@ bool service_take_message(struct session *s)
         return false;
     }
     if (rc < 0) {
-        log_error("the gate sent an unreadable message (%s): connection ended", strerror(-rc));
-        session_end_gate(s);
+        session_lost_gate(s, "receive a message from the gate", rc);
         return false;
     }
     switch (r.type) {
@@ -223,8 +230,8 @@ bool service_take_message(struct session *s)
     case MESSAGE_SIGN:
         if (s->phase != PHASE_CHAIN)
             refuse_message(s, &r);
-        else if (vault_give_signature(&s->vault, &r, s->gate) < 0)
-            session_end_gate(s);
+        else
+            end_unless_given(s, vault_give_signature(&s->vault, &r, s->gate));
         break;
     case MESSAGE_FACTS:
         take_facts(s, &r);

@@ -51,13 +51,24 @@ int session_send(struct session *s, enum message_type type)
     return message_send(s->gate, &w, NULL, 0);
 }
 
-void session_end_gate(struct session *s)
+void session_end_gate(struct session *s, enum ending ending)
 {
     io_close(&s->gate);
     s->gate_told = true;
     if (s->gate_pid > 0)
         (void)kill(s->gate_pid, SIGKILL);
-    session_ending(s, ENDING_GATE_DIED);
+    session_ending(s, ending);
+}
+
+void session_lost_gate(struct session *s, const char *what, int error)
+{
+    /* A gate that doesn't read, or sends what can't be read, has broken a rule. */
+    bool its_fault = error == -EAGAIN || error == -EMSGSIZE;
+
+    if (error == -EPIPE)
+        return;
+    log_error("cannot %s: %s", what, strerror(-error));
+    session_end_gate(s, its_fault ? ENDING_GATE_DIED : ENDING_SYSTEM);
 }
 
 /* Logs one line of the handler's standard error, up to a bound: a handler that floods it must not
@@ -73,28 +84,27 @@ static void log_diagnostic(struct session *s, const char *text, size_t len)
         log_note("handler writes too much to its standard error: further lines are dropped");
 }
 
-bool session_take_diagnostics(struct session *s)
+bool session_take_diagnostics(struct session *s, struct diagnostics *d, bool handler_runs)
 {
-    ssize_t n = io_read(s->handler.errors, s->diagnostic + s->diagnostic_len,
-                        sizeof s->diagnostic - s->diagnostic_len);
+    ssize_t n = io_read(d->fd, d->text + d->len, sizeof d->text - d->len);
 
-    for (s->diagnostic_len += n > 0 ? (size_t)n : 0; n > 0;) {
-        char *newline = memchr(s->diagnostic, '\n', s->diagnostic_len);
-        bool full = s->diagnostic_len == sizeof s->diagnostic;
+    for (d->len += n > 0 ? (size_t)n : 0; n > 0;) {
+        char *newline = memchr(d->text, '\n', d->len);
+        bool full = d->len == sizeof d->text;
         if (newline == NULL && !full)
             return true;
-        size_t len = newline != NULL ? (size_t)(newline - s->diagnostic) : s->diagnostic_len;
-        log_diagnostic(s, s->diagnostic, len);
+        size_t len = newline != NULL ? (size_t)(newline - d->text) : d->len;
+        log_diagnostic(s, d->text, len);
         len += newline != NULL;
-        s->diagnostic_len -= len;
-        memmove(s->diagnostic, s->diagnostic + len, s->diagnostic_len);
+        d->len -= len;
+        memmove(d->text, d->text + len, d->len);
     }
-    if (n == -EAGAIN && s->handler.pid > 0)
+    if (n == -EAGAIN && handler_runs)
         return false;
-    if (s->diagnostic_len > 0)
-        log_diagnostic(s, s->diagnostic, s->diagnostic_len);
-    s->diagnostic_len = 0;
-    io_close(&s->handler.errors);
+    if (d->len > 0)
+        log_diagnostic(s, d->text, d->len);
+    d->len = 0;
+    io_close(&d->fd);
     return false;
 }
 

@@ -29,6 +29,13 @@ enum phase {
     PHASE_ENDED
 };
 
+/* A handler's standard error, as far as it comes through us. */
+struct diagnostics {
+    int fd; /* -1: none */
+    char text[SESSION_DIAGNOSTIC_MAX];
+    size_t len; /* of a line that is not whole yet */
+};
+
 struct session {
     const struct options *o;
     struct connection *c;
@@ -42,17 +49,17 @@ struct session {
     unsigned notes;
     struct account account;
     struct handler handler;
+    struct diagnostics errors;
     pid_t old_pid; /* the handler of the plaintext phase; 0: none */
+    struct diagnostics old_errors;
     io_time old_term_at;
     io_time old_kill_at;
     bool gate_told;    /* it was we who killed the gate */
     bool left_lobby;   /* the session goes on in plaintext */
     bool handler_told; /* ... to end; so a signal that kills it is ours */
     bool handler_ran;
-    int handler_result; /* its exit status */
-    char diagnostic[SESSION_DIAGNOSTIC_MAX];
-    size_t diagnostic_len;
-    unsigned diagnostics; /* lines so far */
+    int handler_result;   /* its exit status */
+    unsigned diagnostics; /* lines of both handlers' standard error so far */
     struct facts facts;
     bool have_facts;
     bool have_tls;      /* certificates and keys are usable */
@@ -61,7 +68,7 @@ struct session {
     uint64_t in, out;
     enum ending ending;
     bool ending_known;
-    bool stopping;        /* SIGTERM has come */
+    bool stopping;        /* all has been told to end */
     io_time term_at;      /* when the handler gets SIGTERM; 0: not planned */
     io_time kill_at;      /* when it gets SIGKILL */
     io_time gate_kill_at; /* when the gate gets SIGKILL, whatever it is doing */
@@ -80,12 +87,17 @@ void session_bound_gate(struct session *s);
 /* Sends the gate a message of this type and nothing in it. Returns 0 or a negative errno. */
 int session_send(struct session *s, enum message_type type);
 
-/* The gate has broken a rule: nothing that it says is listened to any more. */
-void session_end_gate(struct session *s);
+/* Kills the gate: nothing that it says is listened to any more. `ending` says whose fault it is. */
+void session_end_gate(struct session *s, enum ending ending);
 
-/* Reads once from the handler's standard error and logs the lines that are whole, or all there is when
+/* No message can be sent to the gate or received from it, for a negative errno; `what` completes
+ * "cannot". Where it has left (-EPIPE) what it said last is still to be read, and says why; else logs
+ * one line and ends it. */
+void session_lost_gate(struct session *s, const char *what, int error);
+
+/* Reads once from a handler's standard error and logs the lines that are whole, or all there is when
  * it has ended. Returns true if more may be there. */
-bool session_take_diagnostics(struct session *s);
+bool session_take_diagnostics(struct session *s, struct diagnostics *d, bool handler_runs);
 
 /* Writes the summary line. */
 void session_summarise(const struct session *s);

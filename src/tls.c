@@ -368,7 +368,12 @@ static int explain(struct tls *t, int error, char *why)
     (void)wolfSSL_get_alert_history(t->ssl, &alerts);
     if (t->sign_error != 0) {
         (void)snprintf(why, TLS_WHY_SIZE, "no signature: %s", strerror(-t->sign_error));
-        return -EPROTO;
+        return t->sign_error;
+    }
+    if (t->write_error == -ENOMEM || t->write_error == -ENOBUFS) {
+        (void)snprintf(why, TLS_WHY_SIZE, "cannot send to the client: %s",
+                       strerror(-t->write_error));
+        return t->write_error;
     }
     int alert = plaintext_alert(t);
     if (alert < 0)
@@ -402,6 +407,8 @@ static int explain(struct tls *t, int error, char *why)
     default:
         (void)snprintf(why, TLS_WHY_SIZE, "%s (wolfSSL error %d)",
                        wolfSSL_ERR_reason_error_string((unsigned long)error), error);
+        if (error == MEMORY_E || error == RNG_FAILURE_E)
+            return -ENOMEM;
     }
     return -EPROTO;
 }
@@ -485,6 +492,8 @@ ssize_t tls_read(struct tls *t, void *buf, size_t len)
         return 0;
     if (t->write_error != 0 || t->reset)
         return -ECONNRESET;
+    if (error == MEMORY_E)
+        return -ENOMEM;
     return t->ended ? -EPIPE : -EPROTO;
 }
 
@@ -494,7 +503,9 @@ int tls_write(struct tls *t, const void *buf, size_t len)
 
     if (n == (int)len)
         return 0;
-    return t->write_error != 0 ? t->write_error : -EPROTO;
+    if (t->write_error != 0)
+        return t->write_error;
+    return wolfSSL_get_error(t->ssl, n) == MEMORY_E ? -ENOMEM : -EPROTO;
 }
 
 bool tls_may_read(const struct tls *t)

@@ -42,9 +42,9 @@ int tls_start(void);
  * bytes) the reason in words. */
 int tls_new(struct tls **t, int in, int out, const struct tls_setup *setup, char *why);
 
-/* Does the handshake. Returns 0; -ETIMEDOUT, -ECANCELED (watch), -EPIPE (the client left), or
- * -EPROTONOSUPPORT (no ALPN protocol is shared), or -EPROTO and in `why` (TLS_WHY_SIZE bytes) the
- * reason in words. */
+/* Does the handshake. Returns 0; -ETIMEDOUT, -ECANCELED (watch); -EPROTONOSUPPORT (no ALPN protocol is
+ * shared); or in `why` (TLS_WHY_SIZE bytes) the reason in words and -EPIPE (the client left), -EPROTO (the
+ * two can't agree), or another negative errno where the system or the signer has refused something. */
 int tls_handshake(struct tls *t, int watch, io_time deadline, char *why);
 
 /* Fills in what the handshake agreed on, all but the name; then gives back the memory that only
@@ -52,7 +52,7 @@ int tls_handshake(struct tls *t, int watch, io_time deadline, char *why);
 void tls_take_facts(struct tls *t, struct facts *facts);
 
 /* Decrypted bytes: more than 0; 0 after the client's close_notify; -EAGAIN; -EPIPE: the client's
- * end of the connection came without close_notify; -ECONNRESET; -EPROTO. */
+ * end of the connection came without close_notify; -ECONNRESET; -ENOMEM; -EPROTO. */
 ssize_t tls_read(struct tls *t, void *buf, size_t len);
 
 /* Takes len bytes, at most TLS_RECORD_MAX, and sends as much as the descriptor takes; the rest goes

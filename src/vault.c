@@ -373,7 +373,7 @@ static int send_chain(int gate, enum chain_verdict verdict, const struct vault_p
     message_put_bytes(&w, staple, staple_len);
     int rc = message_send(gate, &w, NULL, 0);
     free(buf);
-    if (rc < 0)
+    if (rc < 0 && rc != -EPIPE)
         log_error("cannot send the certificate chain to the gate: %s", strerror(-rc));
     return rc;
 }
@@ -467,7 +467,7 @@ int vault_give_signature(struct vault *v, struct message_reader *r, int gate)
     }
     if (v->signatures == 0) {
         log_error("the gate asked for more signatures than one handshake needs: connection ended");
-        return -EPERM;
+        return -EBADMSG;
     }
     v->signatures--;
     const struct vault_pair *p = v->chosen;
@@ -480,7 +480,7 @@ int vault_give_signature(struct vault *v, struct message_reader *r, int gate)
     message_begin(&w, buf, sizeof buf, MESSAGE_SIGNATURE);
     message_put_bytes(&w, sig, sig_len);
     rc = message_send(gate, &w, NULL, 0);
-    if (rc < 0)
+    if (rc < 0 && rc != -EPIPE)
         log_error("cannot send a signature to the gate: %s", strerror(-rc));
     return rc;
 }
@@ -513,8 +513,8 @@ static int ask(int vault, const struct message_writer *w, struct message_reader 
     if (rc == 0)
         rc = message_receive(vault, r, buf, size, false);
     if (rc == 0 && r->type != wanted)
-        rc = -ECANCELED; /* the monitor wants the connection to end */
-    return rc;
+        rc = r->type == MESSAGE_EXITED ? -ECHILD : -ECANCELED;
+    return rc == -EPIPE ? -ECANCELED : rc;
 }
 
 static enum fit fit_for(const struct hello *h, bool fits, bool aead)

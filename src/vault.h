@@ -44,7 +44,8 @@ int vault_load(struct vault *v, const struct options *o);
 int vault_unlock(struct vault *v, const struct options *o, bool thorough);
 
 /* Answer the gate, whose message r has already been received and whose every byte is suspect.
- * Return 0, or log one line and return a negative errno: then the connection has to end. */
+ * Return 0; -EPIPE: the gate has left; or log one line and return a negative errno (-EBADMSG: the gate
+ * has broken a rule): then the connection has to end. */
 int vault_give_chain(struct vault *v, struct message_reader *r, int gate);
 int vault_give_signature(struct vault *v, struct message_reader *r, int gate);
 
@@ -65,12 +66,13 @@ struct vault_chain {
 
 /* The gate's side: asks for the chain that fits the ClientHello. *c points into buf.
  * Returns 0, -ENOENT when the client can use none, -ENXIO when there is none for the name that it
- * asked for, -EKEYREJECTED when that one is unusable (the monitor has said why), or another negative
- * errno; logs nothing. */
+ * asked for, -EKEYREJECTED when that one is unusable (the monitor has said why); -ECHILD: the handler
+ * has exited; -ECANCELED: the monitor wants the connection to end, or is gone; or another negative
+ * errno. Logs nothing. */
 int vault_ask_chain(int vault, const struct hello *h, uint8_t *buf, size_t size,
                     struct vault_chain *c);
 
-/* The gate's side: asks for a signature of at most *sig_len bytes. Returns 0 or a negative errno
+/* The gate's side: asks for a signature of at most *sig_len bytes. Returns as vault_ask_chain() does
  * (-EACCES: the vault refused). */
 int vault_ask_signature(int vault, enum sign_as how, const uint8_t *data, size_t len, uint8_t *sig,
                         size_t *sig_len);
