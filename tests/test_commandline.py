@@ -11,7 +11,7 @@ import tempfile
 
 import pytest
 
-from harness import launch, pki as pki_module, processes, tls
+from harness import launch, lobby, pki as pki_module, processes, tls
 from test_failures import BROKEN
 
 OK, USAGE, CONFIG = 0, os.EX_USAGE, os.EX_CONFIG
@@ -508,6 +508,27 @@ def test_the_handlers_stderr_goes_to_the_log_when_stderr_is_the_connection(logge
     assert told_lines[-1] == 'last'
     assert ''.join(told_lines[2:-1]) == '0' * 599 + '7'
     assert server.lines()[-1][1].endswith('end=handler-close')
+
+
+@needs_root
+def test_last_words_of_the_handler_that_starttls_ends_reach_the_log(logged, pki):
+    script = """
+import os, sys
+os.write(1, b'* OK [CAPABILITY IMAP4rev1] ready\\r\\n')
+if 'SSL_PROTOCOL' in os.environ:
+    os.write(2, b'inside\\n')
+while os.read(0, 1000):
+    pass
+os.write(2, b'no longer needed')
+"""
+    server = logged(lobby.python(script), '--starttls=imap', '--policy=auth')
+    with lobby.Client(server, r'\* OK .+') as client:
+        inside = client.start_tls(lobby.IMAP, pki.ca)
+        inside.tls.close_notify()
+        inside.rest()
+    server.wait()
+    words = [text.partition('handler: ')[2] for text in server.texts() if 'handler: ' in text]
+    assert sorted(words) == ['inside', 'no longer needed', 'no longer needed']
 
 
 @needs_root

@@ -257,6 +257,21 @@ def environment_of(pid):
     return words, dict(word.partition('=')[::2] for word in words)
 
 
+def test_gate_keeps_nothing_of_the_handlers_environment(serve, pki):
+    secret = os.urandom(20).hex()
+    server = serve(['/bin/cat'], environment={'PASSWORD': secret})
+    with tls.Client(server, pki.ca) as client:
+        handler, monitor = settled(server, client), server.process()
+        assert f'PASSWORD={secret}' in environment_of(handler)[0]
+        found = {pid: [place for place, content in memory(pid) if secret.encode() in content]
+                 for pid in (monitor.pid, tls.gate_of(monitor))}
+        assert found[monitor.pid], 'the scan finds it where it is'
+        assert found[tls.gate_of(monitor)] == []
+        assert not any(environment_of(tls.gate_of(monitor))[0])
+        client.close_notify()
+        client.ends_in_order()
+
+
 @pytest.mark.parametrize('version', VERSIONS)
 @pytest.mark.parametrize('start', ['stdio', 'systemd'])
 def test_handlers_environment_tells_of_this_connection_and_carries_nothing_forged(serve, pki, version, start):

@@ -12,7 +12,7 @@ from harness.pki import Pair
 VERSIONS = ['1.2', '1.3']
 
 # Its words are a folder and what it does: y or Y, ask for TLS by that and echo; plain, echo in plaintext after SSLCTLFD
-# is closed; quit, answer one line and end; anything else is written to SSLCTLFD, and its end awaited.
+# is closed; quit, answer one line and end; dies, ask for TLS and be killed; anything else is written to SSLCTLFD, and its end awaited.
 HANDLER = r'''
 import os, select, socket, sys
 folder, mode = sys.argv[1:]
@@ -48,6 +48,10 @@ if mode == 'plain':
 send(1, b'go\r\n')
 if mode == 'quit':
     sys.exit(3)
+if mode == 'dies':
+    send(control, b'y')
+    record('asked', b'')
+    os.kill(os.getpid(), 9)
 send(control, mode.encode())
 block = b''
 if mode == 'Y':
@@ -221,6 +225,31 @@ def test_without_a_usable_certificate_no_handler_is_started(enter, pki, tmp_path
     assert end.status == 78
     assert end.summary['end'] == 'configuration'
     assert 'handler' not in end.summary
+
+
+def test_handler_that_cannot_be_started_is_told_and_everything_ends(serve):
+    server = serve(['/nowhere/handler'], '--ucspi-tls')
+    with Client(server) as client:
+        assert client.read() == b''
+    end = server.wait()
+    assert end.status == 69
+    assert end.summary['end'] == 'no-handler'
+    assert 'handler /nowhere/handler cannot be started: No such file or directory' in end.log
+
+
+@pytest.mark.parametrize('said', ['nothing', 'a ClientHello'])
+def test_handler_that_dies_while_the_handshake_goes_on_is_named_as_the_end(enter, said):
+    server = enter('dies')
+    with Client(server) as client:
+        ask_for_tls(client)
+        if said != 'nothing':
+            client.send(tls.client_hello(versions=[tls.TLS12]))
+        client.rest()
+    end = server.wait()
+    assert end.status == 128 + 9
+    assert end.summary['end'] == 'handler-close', end.log
+    assert 'was killed by signal 9' in end.log
+    assert 'handler ended before the handshake that it asked for was done' in end.log
 
 
 # Debian's mailfront
