@@ -5,7 +5,7 @@
 # make check      run all tests (POSTERN=path: of another build)
 # make install    into PREFIX (/usr/local), below DESTDIR; make uninstall
 # make asan       run all tests under AddressSanitizer and UBSan
-# make faults     make each system call fail in turn
+# make faults     make every system call fail in turn (make check: a sample of them)
 # make tidy       cppcheck, gcc -fanalyzer, clang-tidy and clang-format
 # make bench      what a connection costs (CONNECTIONS=200)
 # make fuzz       fuzz each parser for TIME seconds (60 in all)
@@ -120,9 +120,9 @@ tidy:
 	@tests/packages build ci
 	@CPPFLAGS="$(subst ",\",$(ALL_CPPFLAGS))" tests/tidy $(SOURCES)
 
-# Not a part of check: it takes long, and not every fault is told in the right words yet.
 faults: all
-	@POSTERN='$(abspath $(POSTERN))' $(PYTHON) -m pytest -q -p no:cacheprovider -n 2 tests/faults.py
+	@tests/packages build check
+	@FAULTS=all POSTERN='$(abspath $(POSTERN))' $(PYTHON) -m pytest -q -p no:cacheprovider -n 2 tests/test_faults.py
 
 bench: all
 	@$(PYTHON) tests/bench $(POSTERN) $(CONNECTIONS)

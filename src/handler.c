@@ -178,6 +178,7 @@ static void become(const char *path, const struct handler_setup *setup, const st
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
     if (sigaction(SIGPIPE, &setup->signals->pipe, NULL) != 0 ||
         sigaction(SIGCHLD, &setup->signals->child, NULL) != 0 ||
+        sigaction(SIGXFSZ, &setup->signals->size, NULL) != 0 ||
         sigprocmask(SIG_SETMASK, &setup->signals->mask, NULL) != 0)
         return;
     (void)execve(path, setup->argv, setup->environment->list);

@@ -16,6 +16,7 @@ struct signals {
     sigset_t mask;
     struct sigaction pipe;  /* SIGPIPE */
     struct sigaction child; /* SIGCHLD */
+    struct sigaction size;  /* SIGXFSZ */
 };
 
 /* A handler that runs or ran. */

@@ -18,7 +18,7 @@
 
 /* How long the first line that finds standard error full waits for room: a reader that is alive makes
  * some within that time. */
-#define TRIES 20
+#define TRIES 10
 #define TRY_MS 100
 
 static struct {

@@ -31,9 +31,10 @@ int monitor_begin_signals(struct signals *before)
 
     (void)sigemptyset(&ignore.sa_mask);
     (void)sigemptyset(&usual.sa_mask);
-    /* A log that nobody reads must not kill us; and if SIGCHLD were ignored, there would be nothing to
-     * wait for. */
+    /* A log that nobody reads must not kill us, nor one that has reached its limit (RLIMIT_FSIZE); and
+     * if SIGCHLD were ignored, there would be nothing to wait for. */
     if (sigaction(SIGPIPE, &ignore, &before->pipe) != 0 ||
+        sigaction(SIGXFSZ, &ignore, &before->size) != 0 ||
         sigaction(SIGCHLD, &usual, &before->child) != 0 ||
         sigprocmask(SIG_BLOCK, NULL, &before->mask) != 0)
         return -errno;

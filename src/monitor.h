@@ -14,7 +14,7 @@
 typedef int monitor_gate(struct connection *c, const struct options *o, struct jail *j, int vault,
                          struct ucspi *ucspi);
 
-/* To be called before anything is logged: from here on SIGPIPE is ignored and SIGCHLD is not.
+/* To be called before anything is logged: from here on SIGPIPE and SIGXFSZ are ignored and SIGCHLD is not.
  * *before is what the handler gets back. Returns 0 or a negative errno. */
 int monitor_begin_signals(struct signals *before);
 

@@ -239,9 +239,13 @@ def leaving(server, _ca):
             raise ssl.SSLError('garbage at the end')
 
 
+# It asks for TLS over UCSPI-TLS without a word in plaintext: the client sees what it sees with immediate TLS.
+UCSPI_HANDLER = ['/bin/sh', '-c', 'printf y >&3; exec cat <&4 >&5 3>&- 4<&- 5>&-']
+
 SESSIONS = {'immediate': (immediate, ['/bin/cat'], []),
             'starttls': (starttls, IMAP_HANDLER, STARTTLS),
-            'leaving': (leaving, IMAP_HANDLER, STARTTLS)}
+            'leaving': (leaving, IMAP_HANDLER, STARTTLS),
+            'ucspi': (immediate, UCSPI_HANDLER, ['--ucspi-tls'])}
 
 
 # Sessions under the injector
