@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include "check_certs.h"
+#include "check_clients.h"
 #include "dialect/dialect.h"
 #include "handler.h"
 #include "jail.h"
@@ -36,7 +37,10 @@ static void check_tls(struct report *r, const struct options *o)
     report_line(
         r, VERDICT_NOTE,
         "no session tickets or resumption, no early data, no renegotiation, no compression; "
-        "client certificates are not asked for");
+        "client certificates are %s",
+        o->client_cert == CLIENT_CERT_OFF       ? "not asked for"
+        : o->client_cert == CLIENT_CERT_REQUEST ? "asked for, with --client-ca"
+                                                : "required, with --client-ca");
     if (o->tls_min < 0x0303)
         report_line(r, VERDICT_WARN, "--tls-min: TLS 1.0 and 1.1 are broken (RFC 8996)");
 }
@@ -223,6 +227,7 @@ int check_run(const struct options *o, FILE *out)
     check_certificates(&r, o);
     check_start(&r, o);
     check_tls(&r, o);
+    check_clients(&r, o);
     check_timeouts(&r, o);
     check_handler(&r, o);
     check_jail(&r, o);

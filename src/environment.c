@@ -109,6 +109,24 @@ static void describe_ends(struct environment *e, const struct peer *client,
     environment_set(e, "TCPLOCALPORT", port);
 }
 
+/* By the names of Apache's mod_ssl and, the last two, of s6-tlsd. */
+static void describe_client(struct environment *e, const struct client_facts *c)
+{
+    char hash[sizeof c->fingerprint + 8] = "";
+
+    environment_set(e, "SSL_CLIENT_VERIFY", c->verify == CLIENT_VERIFIED ? "SUCCESS" : "NONE");
+    environment_set(e, "SSL_CLIENT_S_DN", c->subject);
+    environment_set(e, "SSL_CLIENT_S_DN_CN", c->common_name);
+    environment_set(e, "SSL_CLIENT_I_DN", c->issuer);
+    environment_set(e, "SSL_CLIENT_M_SERIAL", c->serial);
+    environment_set(e, "SSL_CLIENT_FINGERPRINT", c->fingerprint);
+    environment_set(e, "SSL_CLIENT_USER", c->user);
+    if (c->fingerprint[0] != '\0')
+        (void)snprintf(hash, sizeof hash, "SHA256:%s", c->fingerprint);
+    environment_set(e, "SSL_PEER_CERT_HASH", hash);
+    environment_set(e, "SSL_PEER_CERT_SUBJECT", c->subject);
+}
+
 void environment_describe(struct environment *e, const struct peer *client,
                           const struct peer *server, const struct facts *facts)
 {
@@ -123,7 +141,7 @@ void environment_describe(struct environment *e, const struct peer *client,
     environment_set(e, "SSL_TLS_SNI_SERVERNAME", facts->name);
     environment_set(e, "POSTERN_TLS_ALPN", facts->alpn);
     environment_set(e, "SSL_SESSION_RESUMED", facts->resumed ? "Resumed" : "Initial");
-    environment_set(e, "SSL_CLIENT_VERIFY", "NONE");
+    describe_client(e, &facts->client);
     if (facts->has_exporter) {
         base64(exporter, facts->exporter, sizeof facts->exporter);
         environment_set(e, "POSTERN_TLS_EXPORTER", exporter);

@@ -1,8 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "facts.h"
 
+#include "utf8.h"
+
 #include <string.h>
 #include <sysexits.h>
+
+static void put_client(struct message_writer *w, const struct client_facts *c)
+{
+    message_put_number(w, c->verify);
+    message_put_text(w, c->subject);
+    message_put_text(w, c->common_name);
+    message_put_text(w, c->issuer);
+    message_put_text(w, c->serial);
+    message_put_text(w, c->fingerprint);
+    message_put_text(w, c->user);
+}
 
 void facts_put(struct message_writer *w, const struct facts *f)
 {
@@ -13,6 +26,7 @@ void facts_put(struct message_writer *w, const struct facts *f)
     message_put_text(w, f->alpn);
     message_put_number(w, f->resumed);
     message_put_bytes(w, f->exporter, f->has_exporter ? sizeof f->exporter : 0);
+    put_client(w, &f->client);
 }
 
 /* The handler gets these in its environment, and may be a shell script. */
@@ -23,6 +37,47 @@ static void get_word(struct message_reader *r, char *text, size_t size)
 
     message_get_text(r, text, size);
     if (strspn(text, letters) != strlen(text))
+        r->failed = true;
+}
+
+static void get_clean(struct message_reader *r, char *text, size_t size)
+{
+    message_get_text(r, text, size);
+    if (!utf8_is_clean(text))
+        r->failed = true;
+}
+
+static bool is_user_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           (c != '\0' && strchr(".-_@+", c) != NULL);
+}
+
+bool facts_is_user(const char *text)
+{
+    /* No option, no hidden file, no way up: whoever builds a command or a path from it is safe. */
+    if (*text == '\0' || *text == '-' || *text == '.' || strlen(text) > FACTS_USER_MAX)
+        return false;
+    while (is_user_letter(*text))
+        text++;
+    return *text == '\0';
+}
+
+static void get_client(struct message_reader *r, struct client_facts *c)
+{
+    c->verify = (enum client_verify)message_get_number(r, CLIENT_VERIFIED);
+    get_clean(r, c->subject, sizeof c->subject);
+    get_clean(r, c->common_name, sizeof c->common_name);
+    get_clean(r, c->issuer, sizeof c->issuer);
+    get_word(r, c->serial, sizeof c->serial);
+    get_word(r, c->fingerprint, sizeof c->fingerprint);
+    message_get_text(r, c->user, sizeof c->user);
+    if (c->user[0] != '\0' && !facts_is_user(c->user))
+        r->failed = true;
+    /* Who has shown no certificate has no name. */
+    if (c->verify != CLIENT_VERIFIED &&
+        (c->subject[0] != '\0' || c->common_name[0] != '\0' || c->issuer[0] != '\0' ||
+         c->serial[0] != '\0' || c->fingerprint[0] != '\0' || c->user[0] != '\0'))
         r->failed = true;
 }
 
@@ -43,6 +98,7 @@ void facts_get(struct message_reader *r, struct facts *f)
         memcpy(f->exporter, exporter, len);
     else if (len != 0)
         r->failed = true;
+    get_client(r, &f->client);
 }
 
 static const struct {

@@ -8,6 +8,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What came of asking for a client certificate. One that does not hold ends the handshake. */
+enum client_verify { CLIENT_NOT_ASKED, CLIENT_NONE, CLIENT_VERIFIED };
+
+/* What a verified client certificate says, as clean UTF-8; "" for what it does not say or what is too
+ * long: nothing is cut, so that no name can be taken for another. */
+struct client_facts {
+    enum client_verify verify;
+    char subject[1024]; /* RFC 4514 */
+    char common_name[256];
+    char issuer[1024];
+    char serial[64];      /* hexadecimal */
+    char fingerprint[65]; /* SHA-256, hexadecimal */
+    char user[256];       /* who that is, by --client-name */
+};
+
 /* Strings are "" for what is not there. */
 struct facts {
     char version[16]; /* "TLSv1.3" */
@@ -18,12 +33,21 @@ struct facts {
     bool resumed;
     bool has_exporter;
     uint8_t exporter[32]; /* RFC 9266 */
+    struct client_facts client;
 };
+
+/* Room for the message that carries them. */
+#define FACTS_MESSAGE_MAX 3584
 
 void facts_put(struct message_writer *w, const struct facts *f);
 
 /* A field that is missing, too long or not text makes the reader fail. */
 void facts_get(struct message_reader *r, struct facts *f);
+
+/* True for what may be a user's name: letters, digits and . - _ @ + of ASCII, not beginning with a dot or
+ * a hyphen, at most FACTS_USER_MAX bytes. */
+#define FACTS_USER_MAX 254
+bool facts_is_user(const char *text);
 
 /* How a connection ended. */
 enum ending {

@@ -36,6 +36,7 @@ struct gate {
     const struct options *o;
     const struct dialect *dialect; /* NULL: immediate TLS */
     struct ucspi *ucspi;           /* NULL: the handler's descriptors come from the monitor */
+    struct trust *trust;           /* for client certificates */
     int vault;
     char host[256]; /* our name in greetings */
     uint64_t in, out;
@@ -203,6 +204,9 @@ static void judge_staple(const struct gate *g, const struct hello *h, struct vau
     const struct staple s = {c->der, c->len, c->staple, c->staple_len};
     char why[TLS_WHY_SIZE], text[TLS_WHY_SIZE + 80];
 
+    /* Who signs our responses would be believed about clients. */
+    if (g->o->client_cert != CLIENT_CERT_OFF)
+        c->staple_len = 0;
     if (c->staple_len == 0 || (h->wants_staple && staple_check(&s, why) == 0))
         return;
     c->staple_len = 0;
@@ -242,7 +246,8 @@ static int make_tls(struct gate *g, const struct opening *o, uint8_t *buf, struc
                               .first = o->bytes,
                               .first_len = o->len,
                               .sign = ask_for_signature,
-                              .signer = g};
+                              .signer = g,
+                              .client = {g->o->client_cert, g->o->client_name, g->trust}};
     struct vault_chain c;
     int rc = vault_ask_chain(g->vault, &o->hello, buf, MESSAGE_MAX, &c);
 
@@ -273,6 +278,7 @@ static int open_tls(struct gate *g, const struct opening *o, uint8_t *buf, struc
     }
     int rc = make_tls(g, o, buf, t, why);
     g->handler_exited = g->handler_exited || rc == -ECHILD;
+    trust_free(g->trust);
     if (rc == -ENOENT || rc == -ENXIO || rc == -EKEYREJECTED) {
         refuse_hello(g, h, rc, outcome);
         return rc;
@@ -311,9 +317,13 @@ static int shake_hands(struct gate *g, struct tls **t, struct facts *facts, stru
     }
     if (rc == 0) {
         memcpy(facts->name, o->hello.name, sizeof facts->name);
-        tls_take_facts(*t, facts);
+        if (!tls_take_facts(*t, facts)) {
+            opening_explain(&o->hello, -EPROTO, "the client's certificate was not verified", g->o,
+                            outcome);
+            rc = -EPROTO;
+        }
         /* Builds of the library that can't forbid a group to TLS 1.2 get no further than here. */
-        if (facts->group[0] != '\0' && !suites_allow_group(g->o->groups, facts->group)) {
+        if (rc == 0 && facts->group[0] != '\0' && !suites_allow_group(g->o->groups, facts->group)) {
             opening_explain_groups(outcome);
             rc = -EPROTO;
         }
@@ -326,7 +336,7 @@ out:
 
 static int report_facts(const struct gate *g, const struct facts *f)
 {
-    uint8_t buf[1024];
+    uint8_t buf[FACTS_MESSAGE_MAX];
     struct message_writer w;
 
     message_begin(&w, buf, sizeof buf, MESSAGE_FACTS);
@@ -640,9 +650,9 @@ static enum ending serve(struct gate *g, struct jail *j)
 }
 
 int gate_run(struct connection *c, const struct options *o, struct jail *j, int vault,
-             struct ucspi *ucspi)
+             struct ucspi *ucspi, struct trust *trust)
 {
-    struct gate g = {.c = c, .o = o, .vault = vault, .ucspi = ucspi};
+    struct gate g = {.c = c, .o = o, .vault = vault, .ucspi = ucspi, .trust = trust};
 
     if (o->starttls != NULL)
         g.dialect = dialect_find(o->starttls);

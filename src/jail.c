@@ -110,7 +110,10 @@ static int open_root(const char *wanted)
 
 int jail_prepare(struct jail *j, const struct options *o)
 {
-    *j = (struct jail){.mode = o->jail, .as_root = geteuid() == 0, .root = -1};
+    *j = (struct jail){.mode = o->jail,
+                       .as_root = geteuid() == 0,
+                       .root = -1,
+                       .verifies = o->client_cert != CLIENT_CERT_OFF};
     if (o->user != NULL && !j->as_root) {
         log_error("--user=%s: only root can change users; leave it out", o->user);
         return -EPERM;
@@ -269,13 +272,29 @@ static int allow(scmp_filter_ctx filter, const int *calls, size_t count)
     return rc;
 }
 
-static int load_filter(const int *calls, size_t count)
+/* For client certificates. Some builds of the library try to open /dev/urandom for each, and can do
+ * without: that is refused, as ever, but not by killing. And the CAs' memory can be given back. */
+static int allow_verifying(scmp_filter_ctx filter)
+{
+    int rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(openat), 0);
+
+    if (rc == 0)
+        rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(open), 0);
+    if (rc == 0)
+        rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(madvise), 1,
+                              SCMP_A2(SCMP_CMP_EQ, MADV_DONTNEED));
+    return rc;
+}
+
+static int load_filter(const int *calls, size_t count, bool verifies)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
 
     if (filter == NULL)
         return -ENOMEM;
     int rc = allow(filter, calls, count);
+    if (rc == 0 && verifies)
+        rc = allow_verifying(filter);
     if (rc == 0)
         rc = seccomp_load(filter);
     seccomp_release(filter);
@@ -283,7 +302,7 @@ static int load_filter(const int *calls, size_t count)
 }
 
 /* What lobby, TLS library and relay need: descriptors that are there, memory, time, randomness. */
-static int use_seccomp(void)
+static int use_seccomp(bool verifies)
 {
     static const int calls[] = {
         SCMP_SYS(read),
@@ -309,7 +328,7 @@ static int use_seccomp(void)
         SCMP_SYS(exit_group),
     };
 
-    return load_filter(calls, sizeof calls / sizeof calls[0]);
+    return load_filter(calls, sizeof calls / sizeof calls[0], verifies);
 }
 
 int jail_monitor(enum jail_mode mode)
@@ -336,13 +355,14 @@ int jail_monitor(enum jail_mode mode)
 
     if (mode == JAIL_OFF)
         return 0;
-    return load_filter(calls, sizeof calls / sizeof calls[0]);
+    return load_filter(calls, sizeof calls / sizeof calls[0], false);
 }
 
 #else
 
-static int use_seccomp(void)
+static int use_seccomp(bool verifies)
 {
+    (void)verifies;
     return -ENOSYS;
 }
 
@@ -375,7 +395,7 @@ int jail_enter(struct jail *j, struct jail_report *report)
         return rc;
     if (use_landlock() < 0)
         lacks(report, "Landlock");
-    if (use_seccomp() < 0)
+    if (use_seccomp(j->verifies) < 0)
         lacks(report, "seccomp");
     return j->mode == JAIL_STRICT && report->missing[0] != '\0' ? -ENOTSUP : 0;
 }

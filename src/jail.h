@@ -26,6 +26,8 @@ struct jail {
     bool own_id;  /* no --user: an id that is made from the gate's process id */
     struct account account;
     int root; /* the empty folder; -1 if not as_root */
+    bool
+        verifies; /* client certificates, for which the library needs memory and tries to open files */
 };
 
 /* Where lacking parts are named; jail_enter() leaves it "" when everything held. */

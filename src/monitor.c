@@ -71,7 +71,7 @@ static int fork_gate(struct session *s, monitor_gate *gate)
     }
     if (rc == 0 && s->gate_pid == 0) {
         (void)close(ends[0]);
-        _exit(gate(s->c, s->o, &s->jail, ends[1], s->o->ucspi_tls ? &s->ucspi : NULL));
+        _exit(gate(s->c, s->o, &s->jail, ends[1], s->o->ucspi_tls ? &s->ucspi : NULL, &s->trust));
     }
     io_close(&ends[1]);
     if (rc < 0) {
@@ -91,6 +91,10 @@ static int load_vault(struct session *s)
             "--tls-min=1.%u: TLS 1.0 and 1.1 are broken (RFC 8996); use 1.2 as soon as you can",
             s->o->tls_min - 0x0301);
     s->have_tls = vault_load(&s->vault, s->o) == 0;
+    if (s->have_tls && trust_read(&s->trust, s->o) < 0) {
+        vault_wipe(&s->vault);
+        s->have_tls = false;
+    }
     return s->have_tls || s->o->starttls != NULL ? 0 : EX_CONFIG;
 }
 
@@ -119,6 +123,7 @@ static int set_up(struct session *s, monitor_gate *gate, struct ucspi *handler_s
         rc = fork_gate(s, gate);
     jail_close(&s->jail);
     ucspi_close(&s->ucspi);
+    trust_free(&s->trust);
     if (rc < 0)
         log_error("cannot start the gate process: %s", strerror(-rc));
     return rc < 0 ? EX_OSERR : 0;

@@ -8,11 +8,12 @@
 #include "handler.h"
 #include "jail.h"
 #include "options.h"
+#include "trust.h"
 #include "ucspi.h"
 
 /* What the gate process does, and its exit status; gate_run() is the one there is. */
 typedef int monitor_gate(struct connection *c, const struct options *o, struct jail *j, int vault,
-                         struct ucspi *ucspi);
+                         struct ucspi *ucspi, struct trust *trust);
 
 /* To be called before anything is logged: from here on SIGPIPE and SIGXFSZ are ignored and SIGCHLD is not.
  * *before is what the handler gets back. Returns 0 or a negative errno. */

@@ -130,6 +130,18 @@ static int set_tls_min(struct options *o, const char *value, const char **wants)
     return 0;
 }
 
+static int set_client_cert(struct options *o, const char *value, const char **wants)
+{
+    (void)wants;
+    if (strcmp(value, "request") == 0)
+        o->client_cert = CLIENT_CERT_REQUEST;
+    else if (strcmp(value, "require") == 0)
+        o->client_cert = CLIENT_CERT_REQUIRE;
+    else
+        return -EINVAL;
+    return 0;
+}
+
 static int set_check(struct options *o, const char *value, const char **wants)
 {
     (void)wants;
@@ -170,6 +182,7 @@ static int set_version(struct options *o, const char *value, const char **wants)
     return 0;
 }
 
+static const char *const client_name_words[] = {"cn", "email", "san", NULL};
 static const char *const policy_words[] = {"required", "auth", "optional", NULL};
 static const char *const jail_words[] = {"on", "strict", "off", NULL};
 static const char *const stdio_words[] = {"pipe", "socket", NULL};
@@ -222,6 +235,14 @@ static const struct row rows[] = {
      "wants a list of cipher suites with colons between", NULL, NULL},
     {"groups", 0, TEXT, "LIST", "key exchange groups [X25519:P-256:P-384]", AT(groups),
      "wants a list of groups such as X25519:P-256", NULL, NULL},
+    {"client-ca", 0, TEXT, "FILE", "ask clients for certificates that these CAs have signed",
+     AT(client_ca), "wants a file", NULL, NULL},
+    {"client-cert", 0, SPECIAL, "MODE", "request or require, with --client-ca [require]", 0,
+     "wants request or require", NULL, set_client_cert},
+    {"crl", 0, TEXT, "FILE", "revocation lists of the CAs in --client-ca", AT(crl), "wants a file",
+     NULL, NULL},
+    {"client-name", 0, WORD, "PART", "where the user's name is: cn, email or san [cn]",
+     AT(client_name), "wants cn, email or san", client_name_words, NULL},
     {"timeout-lobby", 0, SECONDS, "SECONDS", "for the plaintext before STARTTLS [60]",
      AT(timeout_lobby), NULL, NULL, NULL},
     {"timeout-handshake", 0, SECONDS, "SECONDS", "for the TLS handshake [30]",
@@ -465,6 +486,18 @@ static int check_together(const struct options *o, bool policy_given)
         log_error("--ucspi-tls leaves the plaintext to the handler: leave --starttls out");
         return EX_USAGE;
     }
+    for (size_t i = 0; o->client_ca != NULL && i < o->pair_count; i++) {
+        if (o->pairs[i].staple != NULL) {
+            log_error("--ocsp does not go together with --client-ca: the issuer of our own "
+                      "certificate would be believed about clients, too");
+            return EX_USAGE;
+        }
+    }
+    if (o->client_ca == NULL && (o->client_cert != CLIENT_CERT_OFF || o->crl != NULL)) {
+        log_error("--%s is about client certificates: it goes with --client-ca=FILE only",
+                  o->crl != NULL ? "crl" : "client-cert");
+        return EX_USAGE;
+    }
     return 0;
 }
 
@@ -486,6 +519,8 @@ int options_read(struct options *o, int argc, char **argv)
         rc = read_arguments(o, argc, argv, NULL);
     if (rc == 0)
         rc = check_together(o, given[policy] || f.seen[policy]);
+    if (o->client_ca != NULL && o->client_cert == CLIENT_CERT_OFF)
+        o->client_cert = CLIENT_CERT_REQUIRE;
     return rc;
 }
 

@@ -13,6 +13,8 @@ enum jail_mode { JAIL_ON, JAIL_STRICT, JAIL_OFF };
 enum stdio_mode { STDIO_PIPE, STDIO_SOCKET };
 enum sni_mode { SNI_DEFAULT, SNI_STRICT };
 enum log_choice { LOG_CHOICE_AUTO, LOG_CHOICE_STDERR, LOG_CHOICE_SYSLOG };
+enum client_cert { CLIENT_CERT_OFF, CLIENT_CERT_REQUEST, CLIENT_CERT_REQUIRE };
+enum client_name { CLIENT_NAME_CN, CLIENT_NAME_EMAIL, CLIENT_NAME_SAN };
 enum action { ACTION_SERVE, ACTION_CHECK, ACTION_HELP, ACTION_VERSION };
 
 /* A certificate chain and its key; key == NULL: in the same file. */
@@ -47,6 +49,10 @@ struct options {
     unsigned tls_min; /* as on the wire: 0x0303 for TLS 1.2 */
     const char *ciphers;
     const char *groups;
+    const char *client_ca; /* NULL: no client certificates */
+    enum client_cert client_cert;
+    const char *crl; /* NULL: none */
+    enum client_name client_name;
     unsigned timeout_lobby; /* seconds; 0: none. So are all of these */
     unsigned timeout_handshake;
     unsigned timeout_idle;

@@ -100,17 +100,50 @@ static void give_handler(struct session *s)
         session_lost_gate(s, "hand the handler to the gate", rc);
 }
 
+/* The gate may have been taken over, but then it can lie about the client: this is about mistakes. */
+static bool client_is_allowed(const struct session *s)
+{
+    enum client_verify verify = s->facts.client.verify;
+
+    switch (s->o->client_cert) {
+    case CLIENT_CERT_OFF:
+        return verify == CLIENT_NOT_ASKED;
+    case CLIENT_CERT_REQUEST:
+        return verify != CLIENT_NOT_ASKED;
+    case CLIENT_CERT_REQUIRE:
+        return verify == CLIENT_VERIFIED;
+    }
+    return false;
+}
+
+/* A certificate that is good, but by which nobody can be logged in, is most often one of a mistaken
+ * --client-name. */
+static void tell_nameless(const struct session *s)
+{
+    static const char *const parts[] = {"cn", "email", "san"};
+    const struct client_facts *c = &s->facts.client;
+    char shown[160];
+
+    if (c->verify == CLIENT_VERIFIED && c->user[0] == '\0')
+        log_note("client certificate %s: no SSL_CLIENT_USER by --client-name=%s: it has no such "
+                 "name, several, or one with other characters than letters, digits and . - _ @ +",
+                 log_sentence(shown, sizeof shown, c->subject, strlen(c->subject)),
+                 parts[s->o->client_name]);
+}
+
 /* The handshake is done: starts the handler and hands its descriptors to the gate. */
 static void take_facts(struct session *s, struct message_reader *r)
 {
     facts_get(r, &s->facts);
     /* There is no handshake without a signature: tickets are not given. */
-    if (!message_complete(r) || s->phase != PHASE_CHAIN || s->vault.signatures > 0 || s->stopping) {
+    if (!message_complete(r) || s->phase != PHASE_CHAIN || s->vault.signatures > 0 || s->stopping ||
+        !client_is_allowed(s)) {
         refuse_message(s, r);
         return;
     }
     s->phase = PHASE_SESSION;
     s->have_facts = true;
+    tell_nameless(s);
     session_bound_gate(s);
     vault_wipe(&s->vault);
     if (!s->o->ucspi_tls && service_start_handler(s, &s->facts, NULL) < 0)

@@ -117,9 +117,25 @@ static const char *start_word(const struct session *s)
     return s->left_lobby ? "plaintext" : "starttls";
 }
 
+/* Who the client is, by its certificate. */
+static char *client_words(char *text, size_t size, const struct client_facts *c)
+{
+    char user[FACTS_USER_MAX + 2];
+
+    *text = '\0';
+    if (c->verify == CLIENT_NONE)
+        (void)snprintf(text, size, " client-cert=none");
+    else if (c->verify == CLIENT_VERIFIED && c->user[0] == '\0')
+        (void)snprintf(text, size, " client-cert=ok");
+    else if (c->verify == CLIENT_VERIFIED)
+        (void)snprintf(text, size, " client-cert=ok user=%s",
+                       log_escape(user, sizeof user, c->user, strlen(c->user)));
+    return text;
+}
+
 void session_summarise(const struct session *s)
 {
-    char tls[200] = "", name[300] = "", alpn[80] = "", handler[24] = "";
+    char tls[200] = "", name[300] = "", alpn[80] = "", handler[24] = "", client[300];
     char shown[3][128], shown_name[280];
     const struct facts *f = &s->facts;
     io_time ms = io_now() - s->started;
@@ -139,10 +155,11 @@ void session_summarise(const struct session *s)
     }
     if (s->handler_ran)
         (void)snprintf(handler, sizeof handler, " handler=%d", s->handler_result);
-    log_note("server=%s start=%s%s%s%s%s%s%s%s in=%llu out=%llu seconds=%lld.%lld end=%s",
+    log_note("server=%s start=%s%s%s%s%s%s%s%s%s in=%llu out=%llu seconds=%lld.%lld end=%s",
              s->c->server.text, start_word(s), s->o->starttls != NULL ? " dialect=" : "",
              s->o->starttls != NULL ? s->o->starttls : "", tls, name, alpn,
-             s->have_facts ? f->resumed ? " resumed=yes" : " resumed=no" : "", handler,
-             (unsigned long long)s->in, (unsigned long long)s->out, (long long)(ms / 1000),
-             (long long)(ms % 1000 / 100), ending_name(s->ending));
+             s->have_facts ? f->resumed ? " resumed=yes" : " resumed=no" : "",
+             client_words(client, sizeof client, &f->client), handler, (unsigned long long)s->in,
+             (unsigned long long)s->out, (long long)(ms / 1000), (long long)(ms % 1000 / 100),
+             ending_name(s->ending));
 }

@@ -10,6 +10,7 @@
 #include "jail.h"
 #include "message.h"
 #include "options.h"
+#include "trust.h"
 #include "ucspi.h"
 #include "vault.h"
 
@@ -41,6 +42,7 @@ struct session {
     struct connection *c;
     struct jail jail;
     struct vault vault;
+    struct trust trust;    /* for the gate, until it has been forked */
     struct signals before; /* what the handler gets back */
     int signals;           /* signalfd(2) */
     int gate;              /* our end of the socketpair; -1 when the gate has closed it */

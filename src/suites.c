@@ -236,6 +236,12 @@ void suites_print_version(FILE *out)
 #ifdef HAVE_KEYING_MATERIAL
         "exporter",
 #endif
+#ifdef WOLFSSL_ALWAYS_VERIFY_CB
+        "client-certificates",
+#ifdef HAVE_CRL
+        "CRL",
+#endif
+#endif
     };
 
     (void)fprintf(out, "wolfSSL %s (built against %s):", wolfSSL_lib_version(),

@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 /* Room for a reason in words, wherever one is asked for. */
-#define TLS_WHY_SIZE 160
+#define TLS_WHY_SIZE 280
 
 struct WOLFSSL_CTX;
 

@@ -43,6 +43,7 @@ struct tls {
     tls_signer *sign;
     void *signer;
     int sign_error;
+    struct clientcert *client; /* NULL: not asked for, or the handshake is done */
 };
 
 /* Seeds from getrandom(): a jail has no /dev/urandom to open. Everything else is left to the
@@ -119,6 +120,16 @@ static int enqueue(struct tls *t, const uint8_t *bytes, size_t len)
     return 0;
 }
 
+/* Gives an alert that is not encrypted yet the code that the library would not choose: for certificates
+ * it knows a few only. */
+static void choose_alert(const struct tls *t, uint8_t *record, size_t len)
+{
+    int alert = clientcert_alert(t->client);
+
+    if (alert != 0 && len == 7 && record[0] == 21 && record[3] == 0 && record[4] == 2)
+        record[6] = (uint8_t)alert;
+}
+
 /* The library never has to wait: what the descriptor doesn't take at once is queued here. So an
  * answer that a read provokes can't get mixed up with a write that was begun before. */
 static int transmit(WOLFSSL *ssl, char *buf, int size, void *context)
@@ -129,6 +140,7 @@ static int transmit(WOLFSSL *ssl, char *buf, int size, void *context)
     (void)ssl;
     if (t->write_error != 0)
         return WOLFSSL_CBIO_ERR_CONN_RST;
+    choose_alert(t, (uint8_t *)buf, (size_t)size);
     if (t->queue_len == 0) {
         ssize_t n = io_send(t->out, buf, (size_t)size);
         if (n < 0 && n != -EAGAIN)
@@ -285,7 +297,7 @@ static int make_context(struct tls *t, const struct tls_setup *setup, char *why)
         (void)snprintf(why, TLS_WHY_SIZE, "the TLS library refuses the OCSP response");
         return -EINVAL;
     }
-    return 0;
+    return clientcert_new(&t->client, t->context, &setup->client, why);
 }
 
 /* RFC 7301 section 3.2: who offers only what is not spoken here is sent away, so that what was meant
@@ -338,6 +350,7 @@ int tls_new(struct tls **made, int in, int out, const struct tls_setup *setup, c
     rc = setup->alpn != NULL ? set_protocols(t, setup->alpn, why) : 0;
     if (rc < 0)
         goto fail;
+    clientcert_watch(t->client, t->ssl);
     /* The exporter needs the handshake's secrets a little longer. */
     wolfSSL_KeepArrays(t->ssl);
     *made = t;
@@ -375,6 +388,8 @@ static int explain(struct tls *t, int error, char *why)
                        strerror(-t->write_error));
         return t->write_error;
     }
+    if (clientcert_explain(t->client, error, why))
+        return -EPROTO;
     int alert = plaintext_alert(t);
     if (alert < 0)
         alert = alerts.last_rx.code;
@@ -452,8 +467,9 @@ int tls_handshake(struct tls *t, int watch, io_time deadline, char *why)
     }
 }
 
-void tls_take_facts(struct tls *t, struct facts *facts)
+bool tls_take_facts(struct tls *t, struct facts *facts)
 {
+    bool allowed = clientcert_take_facts(t->client, &facts->client);
     int suite = wolfSSL_get_current_cipher_suite(t->ssl);
     const char *cipher =
         wolfSSL_get_cipher_name_iana_from_suite((unsigned char)(suite >> 8), (unsigned char)suite);
@@ -476,6 +492,9 @@ void tls_take_facts(struct tls *t, struct facts *facts)
                               sizeof label - 1, (const unsigned char *)"", 0, 1) == WOLFSSL_SUCCESS;
 #endif
     wolfSSL_FreeArrays(t->ssl);
+    clientcert_free(t->client, t->context);
+    t->client = NULL;
+    return allowed;
 }
 
 ssize_t tls_read(struct tls *t, void *buf, size_t len)
@@ -523,6 +542,7 @@ void tls_free(struct tls *t)
     if (t == NULL)
         return;
     wolfSSL_free(t->ssl);
+    clientcert_free(t->client, t->context);
     wolfSSL_CTX_free(t->context);
     free(t->queue);
     free(t);

@@ -3,6 +3,7 @@
 #ifndef POSTERN_TLS_H
 #define POSTERN_TLS_H
 
+#include "clientcert.h"
 #include "facts.h"
 #include "io.h"
 #include "suites.h"
@@ -27,6 +28,7 @@ struct tls_setup {
     const char *alpn;     /* protocols accepted, with commas between; NULL: ALPN is ignored */
     const uint8_t *first; /* bytes of the client that have been read already; they must stay */
     size_t first_len;     /* where they are until the handshake is done */
+    struct clientcert_setup client;
     tls_signer *sign;
     void *signer;
 };
@@ -48,8 +50,9 @@ int tls_new(struct tls **t, int in, int out, const struct tls_setup *setup, char
 int tls_handshake(struct tls *t, int watch, io_time deadline, char *why);
 
 /* Fills in what the handshake agreed on, all but the name; then gives back the memory that only
- * the handshake needed. */
-void tls_take_facts(struct tls *t, struct facts *facts);
+ * the handshake needed. False if the session must not begin: the library has not judged the client's
+ * certificate. */
+bool tls_take_facts(struct tls *t, struct facts *facts);
 
 /* Decrypted bytes: more than 0; 0 after the client's close_notify; -EAGAIN; -EPIPE: the client's
  * end of the connection came without close_notify; -ECONNRESET; -ENOMEM; -EPROTO. */

@@ -11,15 +11,17 @@ TOP = Path(__file__).resolve().parent.parent
 
 # A file includes only headers of lower layers, besides its own. Within a layer nobody knows anybody.
 LAYERS = [
-    ['io', 'log', 'message'],
-    ['config', 'peer', 'facts', 'pem'],
+    ['der', 'io', 'log', 'message', 'utf8'],
+    ['config', 'peer', 'facts', 'dn', 'pem', 'x509'],
     ['options', 'certs', 'chain'],
-    ['activation', 'alert', 'dialect', 'environment', 'hello', 'jail', 'keys', 'report', 'suites'],
-    ['policy', 'staple'],
+    ['activation', 'alert', 'dialect', 'environment', 'hello', 'identity', 'jail', 'keys', 'report', 'suites'],
+    ['policy', 'staple', 'trust'],
+    ['clientca'],
+    ['clientcert'],
     ['handler', 'lobby', 'opening', 'relay', 'tls', 'ucspi', 'vault'],
     ['client', 'session'],
     ['service'],
-    ['check_certs', 'gate', 'monitor'],
+    ['check_certs', 'check_clients', 'gate', 'monitor'],
     ['check'],
     ['postern'],
 ]
@@ -38,7 +40,7 @@ def test_a_file_includes_only_headers_of_lower_layers(path):
             assert LAYER[name] < LAYER[module(path)], f'{path.name} includes {name}.h'
 
 
-@pytest.mark.parametrize('header, users', [('wolfssl/', {'tls', 'suites', 'staple', 'keys', 'chain', 'pem'}), ('seccomp.h', {'jail'})])
+@pytest.mark.parametrize('header, users', [('wolfssl/', {'tls', 'suites', 'staple', 'keys', 'chain', 'pem', 'clientca', 'clientcert'}), ('seccomp.h', {'jail'})])
 def test_only_those_meant_to_include_a_library(header, users):
     found = {path.stem for path in SOURCES if f'#include <{header}' in path.read_text()}
     assert found == users

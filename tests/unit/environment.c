@@ -243,6 +243,39 @@ static void the_facts_of_tls_are_told(void **state)
     environment_free(&e);
 }
 
+static void a_client_certificate_is_told_by_mod_ssls_names_and_by_s6s(void **state)
+{
+    (void)state;
+    struct ends c = ends_of(AF_INET, "192.0.2.7", "198.51.100.1");
+    struct environment e = {0};
+    struct facts facts = tls;
+
+    facts.client = (struct client_facts){.verify = CLIENT_VERIFIED,
+                                         .subject = "CN=alice,O=Example",
+                                         .common_name = "alice",
+                                         .issuer = "CN=Root",
+                                         .serial = "0A",
+                                         .fingerprint = "00ff",
+                                         .user = "alice@example.org"};
+    environment_describe(&e, &c.client, &c.server, &facts);
+    assert_string_equal(value_of(&e, "SSL_CLIENT_VERIFY"), "SUCCESS");
+    assert_string_equal(value_of(&e, "SSL_CLIENT_S_DN"), "CN=alice,O=Example");
+    assert_string_equal(value_of(&e, "SSL_CLIENT_S_DN_CN"), "alice");
+    assert_string_equal(value_of(&e, "SSL_CLIENT_I_DN"), "CN=Root");
+    assert_string_equal(value_of(&e, "SSL_CLIENT_M_SERIAL"), "0A");
+    assert_string_equal(value_of(&e, "SSL_CLIENT_FINGERPRINT"), "00ff");
+    assert_string_equal(value_of(&e, "SSL_CLIENT_USER"), "alice@example.org");
+    assert_string_equal(value_of(&e, "SSL_PEER_CERT_HASH"), "SHA256:00ff");
+    assert_string_equal(value_of(&e, "SSL_PEER_CERT_SUBJECT"), "CN=alice,O=Example");
+    environment_free(&e);
+    facts.client = (struct client_facts){.verify = CLIENT_NONE};
+    environment_describe(&e, &c.client, &c.server, &facts);
+    assert_string_equal(value_of(&e, "SSL_CLIENT_VERIFY"), "NONE");
+    assert_null(value_of(&e, "SSL_CLIENT_USER"));
+    assert_null(value_of(&e, "SSL_PEER_CERT_HASH"));
+    environment_free(&e);
+}
+
 static void a_resumed_session_without_name_and_exporter_is_told_so(void **state)
 {
     (void)state;
@@ -314,6 +347,7 @@ int main(void)
         cmocka_unit_test(a_unix_client_has_no_address),
         cmocka_unit_test(of_a_pipe_nothing_is_told),
         cmocka_unit_test(the_facts_of_tls_are_told),
+        cmocka_unit_test(a_client_certificate_is_told_by_mod_ssls_names_and_by_s6s),
         cmocka_unit_test(a_resumed_session_without_name_and_exporter_is_told_so),
         cmocka_unit_test(the_exporter_is_base64),
         cmocka_unit_test(no_forged_name_survives_beside_the_true_one),

@@ -16,7 +16,14 @@ static const struct facts all = {.version = "TLSv1.3",
                                  .name = "mail.example.org",
                                  .resumed = true,
                                  .has_exporter = true,
-                                 .exporter = {1, 2, 3, 0, 255}};
+                                 .exporter = {1, 2, 3, 0, 255},
+                                 .client = {.verify = CLIENT_VERIFIED,
+                                            .subject = "CN=J\xc3\xbcrgen,O=Example",
+                                            .common_name = "J\xc3\xbcrgen",
+                                            .issuer = "CN=Root",
+                                            .serial = "0A",
+                                            .fingerprint = "00ff",
+                                            .user = "alice@example.org"}};
 
 static size_t write_facts(uint8_t *buf, size_t size, const struct facts *f)
 {
@@ -40,7 +47,7 @@ static bool read_facts(struct facts *f, const uint8_t *buf, size_t len)
 
 static void check_same(const struct facts *sent)
 {
-    uint8_t buf[2048];
+    uint8_t buf[FACTS_MESSAGE_MAX];
     struct facts got;
 
     assert_true(read_facts(&got, buf, write_facts(buf, sizeof buf, sent)));
@@ -52,6 +59,13 @@ static void check_same(const struct facts *sent)
     assert_true(got.has_exporter == sent->has_exporter);
     if (sent->has_exporter)
         assert_memory_equal(got.exporter, sent->exporter, sizeof got.exporter);
+    assert_true(got.client.verify == sent->client.verify);
+    assert_string_equal(got.client.subject, sent->client.subject);
+    assert_string_equal(got.client.common_name, sent->client.common_name);
+    assert_string_equal(got.client.issuer, sent->client.issuer);
+    assert_string_equal(got.client.serial, sent->client.serial);
+    assert_string_equal(got.client.fingerprint, sent->client.fingerprint);
+    assert_string_equal(got.client.user, sent->client.user);
 }
 
 static void facts_come_over_as_they_were(void **state)
@@ -64,6 +78,12 @@ static void facts_come_over_as_they_were(void **state)
     memset(full.cipher, 'c', sizeof full.cipher - 1);
     memset(full.group, 'd', sizeof full.group - 1);
     memset(full.alpn, 'e', sizeof full.alpn - 1);
+    memset(full.client.subject, 'e', sizeof full.client.subject - 1);
+    memset(full.client.common_name, 'f', sizeof full.client.common_name - 1);
+    memset(full.client.issuer, 'g', sizeof full.client.issuer - 1);
+    memset(full.client.serial, 'A', sizeof full.client.serial - 1);
+    memset(full.client.fingerprint, 'b', sizeof full.client.fingerprint - 1);
+    memset(full.client.user, 'h', FACTS_USER_MAX);
     check_same(&all);
     check_same(&none);
     check_same(&full);
@@ -72,7 +92,7 @@ static void facts_come_over_as_they_were(void **state)
 static void every_truncation_of_facts_is_refused(void **state)
 {
     (void)state;
-    uint8_t buf[2048];
+    uint8_t buf[FACTS_MESSAGE_MAX];
     struct facts got;
     size_t len = write_facts(buf, sizeof buf, &all);
 
@@ -120,7 +140,7 @@ static void forged_facts_are_refused(void **state)
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const struct forged *c = &cases[i];
-        uint8_t buf[2048];
+        uint8_t buf[FACTS_MESSAGE_MAX];
         struct message_writer w;
         struct facts got;
         message_begin(&w, buf, sizeof buf, MESSAGE_FACTS);
@@ -131,10 +151,83 @@ static void forged_facts_are_refused(void **state)
         message_put_bytes(&w, filler, c->alpn_len);
         message_put_number(&w, c->resumed);
         message_put_bytes(&w, filler, c->exporter_len);
+        message_put_number(&w, CLIENT_NOT_ASKED);
+        for (int field = 0; field < 6; field++)
+            message_put_text(&w, "");
         assert_false(w.failed);
         if (read_facts(&got, buf, w.len) != c->ok)
             fail_msg("%s", c->name);
     }
+}
+
+static void forged_client_certificates_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        uint64_t verify;
+        const char *fields[6]; /* subject, common name, issuer, serial, fingerprint, user */
+        bool ok;
+    } cases[] = {
+        {"all in order", 2, {"CN=a", "a", "CN=r", "0A", "ff", "a"}, true},
+        {"no name at all", 2, {"", "", "", "", "", ""}, true},
+        {"nothing asked", 0, {"", "", "", "", "", ""}, true},
+        {"none given", 1, {"", "", "", "", "", ""}, true},
+        {"unknown verdict", 3, {"", "", "", "", "", ""}, false},
+        {"a name without certificate", 1, {"CN=a", "", "", "", "", ""}, false},
+        {"a user without certificate", 1, {"", "", "", "", "", "a"}, false},
+        {"a user who was not asked", 0, {"", "", "", "", "", "a"}, false},
+        {"line end in a name", 2, {"CN=a\nb", "", "", "", "", ""}, false},
+        {"escape in a common name", 2, {"", "\x1b[2J", "", "", "", ""}, false},
+        {"no UTF-8 in an issuer", 2, {"", "", "CN=\xff", "", "", ""}, false},
+        {"blank in a serial number", 2, {"", "", "", "0 A", "", ""}, false},
+        {"slash in a user", 2, {"", "", "", "", "", "a/b"}, false},
+        {"a way up as user", 2, {"", "", "", "", "", ".."}, false},
+        {"an option as user", 2, {"", "", "", "", "", "-a"}, false},
+        {"blank in a user", 2, {"", "", "", "", "", "a b"}, false},
+        {"UTF-8 in a user", 2, {"", "", "", "", "", "\xc3\xbc"}, false},
+        {"a command as user", 2, {"", "", "", "", "", "$(a)"}, false},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint8_t buf[FACTS_MESSAGE_MAX];
+        struct message_writer w;
+        struct facts got;
+        message_begin(&w, buf, sizeof buf, MESSAGE_FACTS);
+        for (int field = 0; field < 4; field++)
+            message_put_text(&w, "a");
+        message_put_number(&w, 0);
+        message_put_bytes(&w, "", 0);
+        message_put_number(&w, cases[i].verify);
+        for (int field = 0; field < 6; field++)
+            message_put_text(&w, cases[i].fields[field]);
+        if (read_facts(&got, buf, w.len) != cases[i].ok)
+            fail_msg("%s", cases[i].name);
+    }
+}
+
+static void a_user_is_a_word_that_nobody_misreads(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"a", "Alice", "u1", "a.b-c_d+e@example.org",
+                                       "0", "_x",    "+x"};
+    static const char *const bad[] = {"",    ".",        ".a",   "-a",  "a b",  "a/b", "a\\b",
+                                      "a,b", "a'b",      "a\"b", "a;b", "a\nb", "a:b", "a=b",
+                                      "a%b", "\xc3\xbc", "a*",   "~a",  "a`b",  "a|b", "a$b"};
+    char longest[FACTS_USER_MAX + 2];
+
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        if (!facts_is_user(good[i]))
+            fail_msg("%s is no user", good[i]);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        if (facts_is_user(bad[i]))
+            fail_msg("%s is a user", bad[i]);
+    memset(longest, 'a', sizeof longest);
+    longest[FACTS_USER_MAX] = '\0';
+    assert_true(facts_is_user(longest));
+    longest[FACTS_USER_MAX] = 'a';
+    longest[FACTS_USER_MAX + 1] = '\0';
+    assert_false(facts_is_user(longest));
 }
 
 static void every_ending_has_a_word_of_its_own(void **state)
@@ -174,6 +267,8 @@ int main(void)
         cmocka_unit_test(facts_come_over_as_they_were),
         cmocka_unit_test(every_truncation_of_facts_is_refused),
         cmocka_unit_test(forged_facts_are_refused),
+        cmocka_unit_test(forged_client_certificates_are_refused),
+        cmocka_unit_test(a_user_is_a_word_that_nobody_misreads),
         cmocka_unit_test(every_ending_has_a_word_of_its_own),
         cmocka_unit_test(endings_give_the_exit_status_that_the_manual_names),
     };

@@ -187,6 +187,32 @@ static void each_option_sets_its_own_field(void **state)
     options_free(&o);
 }
 
+static void client_certificates_are_required_once_there_is_a_ca_for_them(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        enum client_cert mode;
+        enum client_name part;
+    } cases[] = {
+        {"--cert=c imapd", CLIENT_CERT_OFF, CLIENT_NAME_CN},
+        {"--cert=c --client-ca=a imapd", CLIENT_CERT_REQUIRE, CLIENT_NAME_CN},
+        {"--cert=c --client-ca=a --client-cert=require --client-name=san imapd",
+         CLIENT_CERT_REQUIRE, CLIENT_NAME_SAN},
+        {"--cert=c --client-cert=request --client-ca=a --client-name=email imapd",
+         CLIENT_CERT_REQUEST, CLIENT_NAME_EMAIL},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct line l;
+        struct options o = good(&l, cases[i].text);
+        assert_int_equal(o.client_cert, cases[i].mode);
+        assert_int_equal(o.client_name, cases[i].part);
+        assert_null(o.crl);
+        options_free(&o);
+    }
+}
+
 static void letters_and_separate_values_do_the_same(void **state)
 {
     (void)state;
@@ -260,6 +286,11 @@ static void bad_values_are_refused_with_their_option_named(void **state)
         {"--starttls=", "--starttls="},
         {"--policy=", "--policy="},
         {"--policy=none", "--policy=none: wants required, auth or optional"},
+        {"--client-ca=", "--client-ca="},
+        {"--crl=", "--crl="},
+        {"--client-cert=off", "--client-cert=off: wants request or require"},
+        {"--client-cert=", "--client-cert="},
+        {"--client-name=dn", "--client-name=dn: wants cn, email or san"},
         {"--policy=Required", "--policy=Required"},
         {"--name=", "--name="},
         {"--name=mail/example", "--name=mail/example: wants a host name"},
@@ -415,6 +446,9 @@ static void what_does_not_go_together_is_refused(void **state)
         {"--cert=c.pem --policy=required imapd", EX_USAGE, "--starttls"},
         {"--cert=c.pem --policy=auth imapd", EX_USAGE, "--starttls"},
         {"--cert=c.pem --ucspi-tls --starttls=imap imapd", EX_USAGE, "--ucspi-tls"},
+        {"--cert=c.pem --client-cert=request imapd", EX_USAGE, "--client-cert"},
+        {"--cert=c.pem --ocsp=o.der --client-ca=a.pem imapd", EX_USAGE, "--ocsp"},
+        {"--cert=c.pem --crl=l.pem imapd", EX_USAGE, "--crl"},
         {"--cert=c.pem --check", 0, ""},
         {"--cert=c.pem --check imapd", 0, ""},
         {"--check", EX_USAGE, "--cert"},
@@ -844,6 +878,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_not_given_has_its_default),
         cmocka_unit_test(each_option_sets_its_own_field),
+        cmocka_unit_test(client_certificates_are_required_once_there_is_a_ca_for_them),
         cmocka_unit_test(letters_and_separate_values_do_the_same),
         cmocka_unit_test(good_values_are_taken),
         cmocka_unit_test(bad_values_are_refused_with_their_option_named),

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "clientcert.h"
+
+#include "clientca.h"
+#include "identity.h"
+#include "suites.h"
+#include "x509.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <wolfssl/options.h>
+#include <wolfssl/ssl.h>
+#include <wolfssl/error-ssl.h>
+#include <wolfssl/wolfcrypt/error-crypt.h>
+#include <wolfssl/wolfcrypt/sha256.h>
+
+#define RSA_BITS_MIN 2048
+#define CHAIN_MAX 6 /* certificates that a client may send */
+
+/* Alerts (RFC 8446 section 6). */
+enum {
+    UNSUPPORTED_CERTIFICATE = 43,
+    CERTIFICATE_REVOKED = 44,
+    CERTIFICATE_EXPIRED = 45,
+    UNKNOWN_CA = 48,
+};
+
+struct clientcert {
+    enum client_cert mode;
+    enum client_name part;
+    bool verified;
+    int alert;
+    char why[TLS_WHY_SIZE]; /* "" until a certificate was refused */
+    struct client_facts facts;
+};
+
+/* What the library's verification has found. Builds that imitate OpenSSL report some of it by OpenSSL's
+ * numbers, which are positive. */
+static const struct {
+    int error;
+    int imitated;
+    int alert;
+    const char *words;
+} faults[] = {
+    {ASN_AFTER_DATE_E, 14, CERTIFICATE_EXPIRED, "expired on %s"},
+    {ASN_BEFORE_DATE_E, 13, 0, "not valid before %s"},
+    {ASN_NO_SIGNER_E, 20, UNKNOWN_CA, "its issuer %s is not in --client-ca"},
+    {ASN_SELF_SIGNED_E, 18, UNKNOWN_CA, "self-signed: its issuer %s is not in --client-ca"},
+    {ASN_SIG_CONFIRM_E, 7, 0, "its signature is not that of its issuer %s"},
+    {ASN_SIG_OID_E, 0, 0, "its signature is not that of its issuer %s"},
+    {ASN_PATHLEN_INV_E, 25, 0, "more CAs below one another than a CA's path length allows"},
+    {MAX_CHAIN_ERROR, 0, 0, "too many certificates in its chain"},
+    {CRL_CERT_REVOKED, 0, CERTIFICATE_REVOKED, "revoked by its issuer %s"},
+    {CRL_MISSING, 0, 0, "no current revocation list of its issuer %s in --crl"},
+    {CRL_CERT_DATE_ERR, 0, 0, "no current revocation list of its issuer %s in --crl"},
+    {ASN_CRL_NO_SIGNER_E, 0, 0, "no current revocation list of its issuer %s in --crl"},
+    {EXTKEYUSE_AUTH_E, 0, UNSUPPORTED_CERTIFICATE,
+     "not meant for clients (extendedKeyUsage without clientAuth)"},
+    {KEYUSE_SIGNATURE_E, 0, UNSUPPORTED_CERTIFICATE,
+     "its key must not sign (keyUsage without digitalSignature)"},
+    {RSA_KEY_SIZE_E, 0, 0, "an RSA key of less than 2048 bits"},
+    {ECC_KEY_SIZE_E, 0, 0, "a key that is too short"},
+    {ASN_NAME_INVALID_E, 0, 0, "a name that its issuer %s must not certify (name constraints)"},
+    {ASN_CRIT_EXT_E, 0, 0, "a critical extension that is not understood"},
+};
+
+#define FAULTS (sizeof faults / sizeof faults[0])
+
+/* Notes which certificate of the chain was refused and why; the first reason stays. */
+static void refuse(struct clientcert *c, const WOLFSSL_X509_STORE_CTX *store, int depth, int alert,
+                   const char *reason)
+{
+    struct certificate leaf, bad;
+    char name[72] = "(damaged)", other[72] = "";
+
+    if (c->why[0] != '\0')
+        return;
+    if (x509_read(&leaf, store->certs[0].buffer, store->certs[0].length) == 0)
+        identity_name(name, sizeof name, leaf.subject);
+    if (depth > 0 && x509_read(&bad, store->certs[depth].buffer, store->certs[depth].length) == 0)
+        identity_name(other, sizeof other, bad.subject);
+    c->alert = alert;
+    (void)snprintf(c->why, sizeof c->why, "client certificate %s: %s%s%s%s", name,
+                   depth > 0 ? "in its chain, " : "", other, depth > 0 ? ": " : "", reason);
+}
+
+/* The library only says that it knows no issuer; the client may have shown one that is none. */
+static bool has_false_issuer(const WOLFSSL_X509_STORE_CTX *store, const struct certificate *bad)
+{
+    struct certificate other;
+
+    for (int i = 1; i < store->totalCerts; i++)
+        if (x509_read(&other, store->certs[i].buffer, store->certs[i].length) == 0 &&
+            x509_same_name(other.subject, bad->issuer) && (!other.is_ca || !other.may_certify))
+            return true;
+    return false;
+}
+
+/* Puts the library's verdict on the certificate at this depth into words. */
+static void refuse_fault(struct clientcert *c, const WOLFSSL_X509_STORE_CTX *store, int depth)
+{
+    struct certificate bad = {.version = 0};
+    char detail[72] = "?", reason[160];
+    size_t i = 0;
+
+    while (i < FAULTS && store->error != faults[i].error &&
+           (faults[i].imitated == 0 || store->error != faults[i].imitated))
+        i++;
+    if (i == FAULTS) {
+        (void)snprintf(reason, sizeof reason, "%s (wolfSSL error %d)",
+                       wolfSSL_ERR_reason_error_string((unsigned long)store->error), store->error);
+        refuse(c, store, depth, 0, reason);
+        return;
+    }
+    if (x509_read(&bad, store->certs[depth].buffer, store->certs[depth].length) == 0) {
+        if (faults[i].error == ASN_AFTER_DATE_E)
+            x509_date(detail, sizeof detail, bad.not_after);
+        else if (faults[i].error == ASN_BEFORE_DATE_E)
+            x509_date(detail, sizeof detail, bad.not_before);
+        else
+            identity_name(detail, sizeof detail, bad.issuer);
+    }
+    const char *words = faults[i].words;
+    if (faults[i].error == ASN_NO_SIGNER_E && has_false_issuer(store, &bad))
+        words = "its issuer %s is no CA (basicConstraints or keyUsage)";
+    const char *gap = strstr(words, "%s");
+    if (gap == NULL)
+        (void)snprintf(reason, sizeof reason, "%s", words);
+    else
+        (void)snprintf(reason, sizeof reason, "%.*s%s%s", (int)(gap - words), words, detail,
+                       gap + 2);
+    refuse(c, store, depth, faults[i].alert, reason);
+}
+
+/* What the library lets pass and can be forged. Returns the reason or NULL. */
+static const char *judge_strength(const struct certificate *one, bool leaf)
+{
+    if (one->weak_signature && (leaf || !one->self_issued))
+        return "signed with SHA-1 or MD5";
+    if (one->rsa_bits != 0 && one->rsa_bits < RSA_BITS_MIN)
+        return "an RSA key of less than 2048 bits";
+    return NULL;
+}
+
+/* ... and what is for something else. */
+static const char *judge_use(const struct certificate *one, bool leaf)
+{
+    if (one->version != 3)
+        return "not of X.509 version 3 (made without any extension)";
+    if (leaf && one->is_ca)
+        return "a CA's certificate, not a client's (CA:TRUE)";
+    if (leaf && !one->may_sign)
+        return "its key must not sign (keyUsage without digitalSignature)";
+    if (!one->for_clients)
+        return "not meant for clients (extendedKeyUsage without clientAuth)";
+    return NULL;
+}
+
+static int fingerprint(char *text, size_t size, const WOLFSSL_BUFFER_INFO *der)
+{
+    byte hash[WC_SHA256_DIGEST_SIZE];
+
+    if (wc_Sha256Hash(der->buffer, der->length, hash) != 0)
+        return -EIO;
+    for (size_t i = 0; i < sizeof hash && 2 * i + 2 < size; i++)
+        (void)snprintf(text + 2 * i, 3, "%02x", hash[i]);
+    return 0;
+}
+
+/* The library is content: looks at the whole chain with our own eyes. True if we are, too. */
+static bool judge_chain(struct clientcert *c, const WOLFSSL_X509_STORE_CTX *store)
+{
+    struct certificate one;
+
+    if (store->totalCerts > CHAIN_MAX) {
+        refuse(c, store, 0, 0, "too many certificates in its chain");
+        return false;
+    }
+    for (int i = store->totalCerts; i-- > 0;) {
+        const char *reason = "it cannot be decoded";
+        int alert = 0;
+        if (x509_read(&one, store->certs[i].buffer, store->certs[i].length) == 0)
+            reason = judge_strength(&one, i == 0);
+        if (reason == NULL && (reason = judge_use(&one, i == 0)) != NULL)
+            alert = UNSUPPORTED_CERTIFICATE;
+        if (reason != NULL) {
+            refuse(c, store, i, alert, reason);
+            return false;
+        }
+    }
+    if (identity_take(&c->facts, &one, c->part) < 0 ||
+        fingerprint(c->facts.fingerprint, sizeof c->facts.fingerprint, &store->certs[0]) < 0) {
+        refuse(c, store, 0, 0, "its names cannot be decoded");
+        return false;
+    }
+    return true;
+}
+
+/* The library asks this for each fault that it finds and, last, for the client's own certificate, be
+ * there one or not. 0 refuses. */
+static int verify(int good, WOLFSSL_X509_STORE_CTX *store)
+{
+    struct clientcert *c = store->userCtx;
+
+    if (c == NULL || store->certs == NULL)
+        return 0;
+    if (store->totalCerts == 0)
+        return good && c->mode == CLIENT_CERT_REQUEST;
+    if (!good && store->error_depth >= 0 && store->error_depth < store->totalCerts)
+        refuse_fault(c, store, store->error_depth);
+    if (!good || c->why[0] != '\0')
+        return 0;
+    if (store->error_depth > 0)
+        return 1; /* its turn comes in judge_chain() */
+    c->verified = judge_chain(c, store);
+    return c->verified;
+}
+
+#ifdef WOLFSSL_ALWAYS_VERIFY_CB
+
+static int prepare(WOLFSSL_CTX *context, const struct clientcert_setup *setup, char *why)
+{
+    bool require = setup->mode == CLIENT_CERT_REQUIRE;
+    int mode = WOLFSSL_VERIFY_PEER | (require ? WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
+
+    /* First, since CAs are verified only where somebody will be. */
+    wolfSSL_CTX_set_verify(context, mode, verify);
+    if (wolfSSL_CTX_mutual_auth(context, require) != 0 ||
+        wolfSSL_CTX_SetMinRsaKey_Sz(context, RSA_BITS_MIN) != WOLFSSL_SUCCESS) {
+        (void)snprintf(why, TLS_WHY_SIZE, "the TLS library can't ask for client certificates");
+        return -ENOTSUP;
+    }
+    return clientca_load(context, setup->trust, why);
+}
+
+#else
+
+static int prepare(WOLFSSL_CTX *context, const struct clientcert_setup *setup, char *why)
+{
+    (void)context;
+    (void)setup;
+    (void)verify;
+    (void)snprintf(why, TLS_WHY_SIZE,
+                   "--client-ca: this TLS library was built without WOLFSSL_ALWAYS_VERIFY_CB, "
+                   "which client certificates need");
+    return -ENOTSUP;
+}
+
+#endif
+
+int clientcert_new(struct clientcert **made, WOLFSSL_CTX *context,
+                   const struct clientcert_setup *setup, char *why)
+{
+    *made = NULL;
+    if (setup->mode == CLIENT_CERT_OFF)
+        return 0;
+    struct clientcert *c = calloc(1, sizeof *c);
+    if (c == NULL) {
+        (void)snprintf(why, TLS_WHY_SIZE, "no memory for client certificates");
+        return -ENOMEM;
+    }
+    c->mode = setup->mode;
+    c->part = setup->part;
+    int rc = prepare(context, setup, why);
+    if (rc < 0)
+        free(c);
+    else
+        *made = c;
+    return rc;
+}
+
+void clientcert_watch(struct clientcert *c, WOLFSSL *ssl)
+{
+    if (c != NULL)
+        wolfSSL_SetCertCbCtx(ssl, c);
+}
+
+int clientcert_alert(const struct clientcert *c)
+{
+    return c != NULL ? c->alert : 0;
+}
+
+bool clientcert_explain(const struct clientcert *c, int error, char *why)
+{
+    if (c == NULL)
+        return false;
+    if (c->why[0] != '\0')
+        (void)snprintf(why, TLS_WHY_SIZE, "%s", c->why);
+    else if (error == NO_PEER_CERT)
+        (void)snprintf(why, TLS_WHY_SIZE, "client gave no certificate (--client-cert=require)");
+    else if (error == NO_PEER_VERIFY)
+        (void)snprintf(why, TLS_WHY_SIZE, "client did not prove that its certificate is its own");
+    else if (error == ASN_CRIT_EXT_E)
+        (void)snprintf(why, TLS_WHY_SIZE,
+                       "client certificate: a critical extension that is not understood");
+    else if (error <= ASN_PARSE_E && error >= ASN_CRIT_EXT_E)
+        (void)snprintf(why, TLS_WHY_SIZE,
+                       "client certificate: the TLS library cannot decode it: %s",
+                       wolfSSL_ERR_reason_error_string((unsigned long)error));
+    else
+        return false;
+    return true;
+}
+
+bool clientcert_take_facts(const struct clientcert *c, struct client_facts *facts)
+{
+    memset(facts, 0, sizeof *facts);
+    if (c == NULL)
+        return true;
+    if (c->why[0] != '\0' || (!c->verified && c->mode != CLIENT_CERT_REQUEST))
+        return false;
+    if (c->verified)
+        *facts = c->facts;
+    facts->verify = c->verified ? CLIENT_VERIFIED : CLIENT_NONE;
+    return true;
+}
+
+void clientcert_free(struct clientcert *c, WOLFSSL_CTX *context)
+{
+    if (c == NULL)
+        return;
+    free(c);
+    clientca_unload(context);
+}
+
+int clientcert_check(const struct clientcert_setup *setup, char *why)
+{
+    struct clientcert *c = NULL;
+    int rc = -ENOMEM;
+
+    (void)snprintf(why, TLS_WHY_SIZE, "no memory for TLS");
+    if (wolfSSL_Init() != WOLFSSL_SUCCESS)
+        return rc;
+    WOLFSSL_CTX *context = wolfSSL_CTX_new(wolfSSLv23_server_method());
+    if (context != NULL)
+        rc = clientcert_new(&c, context, setup, why);
+    clientcert_free(c, context);
+    wolfSSL_CTX_free(context);
+    return rc;
+}
