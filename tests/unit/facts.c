@@ -194,7 +194,7 @@ static void forged_client_certificates_are_refused(void **state)
         struct message_writer w;
         struct facts got;
         message_begin(&w, buf, sizeof buf, MESSAGE_FACTS);
-        for (int field = 0; field < 4; field++)
+        for (int field = 0; field < 5; field++)
             message_put_text(&w, "a");
         message_put_number(&w, 0);
         message_put_bytes(&w, "", 0);
