@@ -4,6 +4,7 @@
 # make demo       show it at work: a real IMAP daemon, read over TLS on loopback
 # make check      run all tests (POSTERN=path: of another build)
 # make install    into PREFIX (/usr/local), below DESTDIR; make uninstall
+# make static     one binary that needs no library (PROFILE=small: for routers), see src/static/static.mk
 # make asan       run all tests under AddressSanitizer and UBSan
 # make faults     make every system call fail in turn (make check: a sample of them)
 # make tidy       cppcheck, gcc -fanalyzer, clang-tidy and clang-format
@@ -60,6 +61,8 @@ Q = $(if $(V),,@)
 SAY = @$(if $(V),:,echo)
 
 all: $(BUILD)/postern
+
+include src/static/static.mk
 
 $(BUILD)/postern: $(OBJECTS)
 	$(SAY) '  LD $@'

@@ -152,11 +152,11 @@ int message_send(int fd, const struct message_writer *w, const int *fds, size_t 
     if (count > 0) {
         memset(&control, 0, sizeof control);
         m.msg_control = control.space;
-        m.msg_controllen = CMSG_SPACE(count * sizeof(int));
+        m.msg_controllen = (socklen_t)CMSG_SPACE(count * sizeof(int));
         struct cmsghdr *c = &control.header;
         c->cmsg_level = SOL_SOCKET;
         c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(count * sizeof(int));
+        c->cmsg_len = (socklen_t)CMSG_LEN(count * sizeof(int));
         memcpy(CMSG_DATA(c), fds, count * sizeof(int));
     }
     for (;;) {
@@ -172,18 +172,18 @@ int message_send(int fd, const struct message_writer *w, const int *fds, size_t 
 /* Takes the descriptors out of m: the first `room` of them into fds, the others are closed. */
 static void take_descriptors(struct msghdr *m, int *fds, size_t room)
 {
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-            continue;
-        size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < count; i++) {
-            int got;
-            memcpy(&got, CMSG_DATA(c) + i * sizeof(int), sizeof got);
-            if (i < room)
-                fds[i] = got;
-            else
-                (void)close(got);
-        }
+    struct cmsghdr *c = CMSG_FIRSTHDR(m); /* union control has room for one only */
+
+    if (c == NULL || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+        return;
+    size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; i++) {
+        int got;
+        memcpy(&got, CMSG_DATA(c) + i * sizeof(int), sizeof got);
+        if (i < room)
+            fds[i] = got;
+        else
+            (void)close(got);
     }
 }
 

@@ -181,7 +181,9 @@ int suites_set(struct WOLFSSL_CTX *context, unsigned version, const char *cipher
         (void)snprintf(why, TLS_WHY_SIZE, "--ciphers: the TLS library knows none of these suites");
         return -EINVAL;
     }
+#ifndef NO_SESSION_CACHE
     (void)wolfSSL_CTX_set_session_cache_mode(context, WOLFSSL_SESS_CACHE_OFF);
+#endif
     wolfSSL_CTX_set_verify(context, WOLFSSL_VERIFY_NONE, NULL);
 #ifdef HAVE_SESSION_TICKET
     (void)wolfSSL_CTX_NoTicketTLSv12(context);

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# make static [PROFILE=fast|small]: one binary that needs no library, build/static/PROFILE/postern.
+#
+#   PROFILE=fast     the default: assembler for big numbers and ciphers, used where the processor has what it takes
+#   PROFILE=small    for routers: the smallest
+#
+# wolfSSL and libseccomp are built from Debian's source packages, with Debian's security patches. src/static/fetch gets
+# them into build/static/source; what is there already is used as it is: remove it to get newer ones. Of wolfSSL only
+# what user_settings.h, beside this file, says is compiled; no configure script runs.
+#
+#   CC=cc            a compiler that links static programs by itself (a router's tool chain) instead of Debian's musl-gcc
+#   WOLFSSL_SRC=dir  wolfSSL's sources, unpacked, from elsewhere
+#   SECCOMP_SRC=dir  libseccomp's; SECCOMP=0 does without
+#   INIH_SRC=dir     inih's, instead of Debian's libinih.a
+
+PROFILE ?= fast
+STATIC = build/static
+WOLFSSL_SRC ?= $(STATIC)/source/wolfssl
+SECCOMP_SRC ?= $(STATIC)/source/libseccomp
+
+ifndef STATIC_BUILD
+
+# Which files there are to compile is known only when they have been fetched: so make starts anew.
+static:
+	@tests/packages static
+	@src/static/fetch $(STATIC) $(if $(wildcard $(WOLFSSL_SRC)/.),,wolfssl) \
+		$(if $(filter 0,$(SECCOMP))$(wildcard $(SECCOMP_SRC)/.),,libseccomp)
+	@$(MAKE) --no-print-directory STATIC_BUILD=1 PROFILE='$(PROFILE)' BUILD='$(STATIC)/$(PROFILE)' all
+	@echo "$(STATIC)/$(PROFILE)/postern: $$(wc -c <'$(STATIC)/$(PROFILE)/postern') bytes"
+
+else
+
+CFLAGS_fast = -O2
+CFLAGS_small = -Os -flto
+CPPFLAGS_fast = -DPOSTERN_FAST
+ifeq ($(CFLAGS_$(PROFILE)),)
+$(error PROFILE=$(PROFILE): wants fast or small)
+endif
+
+# Nothing unwinds the stack: the tables for it would be a tenth of the program.
+CFLAGS = $(CFLAGS_$(PROFILE)) -ffunction-sections -fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables
+# musl has neither of these.
+CF_PROTECTION =
+FORTIFY =
+ALL_LDFLAGS = -static-pie -s -Wl,--gc-sections,--build-id=none,-z,relro,-z,now $(LDFLAGS)
+
+# Debian's musl-gcc hides the kernel's headers and does not know -static-pie: src/static/fetch mends both.
+ifeq ($(origin CC),default)
+CC = gcc -specs $(STATIC)/musl.specs
+endif
+
+# What another version of wolfSSL lacks is left out; what the settings don't want is empty when compiled.
+WOLFSSL_FILES = $(addprefix src/,crl.c internal.c keys.c ocsp.c ssl.c tls.c tls13.c wolfio.c) \
+	$(addprefix wolfcrypt/src/,aes.c asn.c chacha.c chacha20_poly1305.c coding.c cpuid.c cryptocb.c curve25519.c ecc.c \
+	ed25519.c error.c fe_low_mem.c fe_operations.c ge_low_mem.c ge_operations.c hash.c hmac.c kdf.c logging.c memory.c \
+	poly1305.c pwdbased.c random.c rsa.c sha.c sha256.c sha512.c sp_arm64.c sp_c32.c sp_c64.c sp_int.c sp_x86_64.c \
+	wc_encrypt.c wc_port.c wolfmath.c)
+WOLFSSL_X86_64_FILES = $(addprefix wolfcrypt/src/,aes_asm.S aes_gcm_asm.S chacha_asm.S fe_x25519_asm.S poly1305_asm.S \
+	sha256_asm.S sha512_asm.S sp_x86_64_asm.S)
+X86_64 := $(shell echo __x86_64__ | $(CC) -E -P - 2>/dev/null | grep -x 1)
+
+THIRD = $(BUILD)/third
+THIRD_SOURCES = $(wildcard $(addprefix $(WOLFSSL_SRC)/,$(WOLFSSL_FILES) $(if $(X86_64),$(WOLFSSL_X86_64_FILES))))
+THIRD_OBJECTS = $(patsubst $(WOLFSSL_SRC)/%,$(THIRD)/wolfssl/%.o,$(THIRD_SOURCES))
+ifneq ($(SECCOMP),0)
+THIRD_OBJECTS += $(patsubst $(SECCOMP_SRC)/src/%,$(THIRD)/seccomp/%.o, \
+	$(filter-out %/arch-syscall-dump.c,$(wildcard $(SECCOMP_SRC)/src/*.c)))
+endif
+ifdef INIH_SRC
+THIRD_OBJECTS += $(THIRD)/inih/ini.c.o
+else
+# This file needs next to nothing of the C library that it was compiled for.
+INIH_LIBS = $(STATIC)/libinih.a -Wl,--defsym,fopen64=fopen
+endif
+
+PACKAGE_CFLAGS = -DWOLFSSL_USER_SETTINGS $(CPPFLAGS_$(PROFILE)) -isystem src/static -isystem $(WOLFSSL_SRC) \
+	-isystem $(SECCOMP_SRC)/include $(if $(INIH_SRC),-isystem $(INIH_SRC)) -idirafter $(STATIC)/include
+PACKAGE_LIBS = $(THIRD_OBJECTS) $(INIH_LIBS)
+
+$(BUILD)/postern: $(THIRD_OBJECTS)
+
+define COMPILE_THIRD
+@mkdir -p $(@D)
+$(SAY) '  CC $<'
+$(Q)$(CC) $(PACKAGE_CFLAGS) $(HARDENING) $(CFLAGS) $(THIRD_FLAGS) -w -c -o $@ $<
+endef
+
+$(THIRD)/wolfssl/%.o: $(WOLFSSL_SRC)/% src/static/user_settings.h $(BUILD)/flags
+	$(COMPILE_THIRD)
+
+$(THIRD)/seccomp/%.o: $(SECCOMP_SRC)/src/% $(BUILD)/flags
+	$(COMPILE_THIRD)
+
+$(THIRD)/inih/%.o: $(INIH_SRC)/% $(BUILD)/flags
+	$(COMPILE_THIRD)
+
+# The assembler files ask for the settings in different ways, or not at all.
+$(filter %.S.o,$(THIRD_OBJECTS)): THIRD_FLAGS = -include user_settings.h
+# What uses the processor's own AES is called only where it has that.
+$(THIRD)/wolfssl/wolfcrypt/src/aes.c.o: THIRD_FLAGS = $(if $(X86_64),-maes)
+$(filter $(THIRD)/seccomp/%,$(THIRD_OBJECTS)): THIRD_FLAGS = -DHAVE_LINUX_SECCOMP_H
+
+endif
+
+.PHONY: static

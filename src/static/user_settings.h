@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What `make static` compiles into wolfSSL (which wants this file's name): a TLS server, and no more
+ * than postern uses. The words are wolfSSL's; POSTERN_FAST is set for PROFILE=fast. */
+#ifndef POSTERN_USER_SETTINGS_H
+#define POSTERN_USER_SETTINGS_H
+
+/* One thread, no sockets, no client side: postern reads the files and moves the bytes. */
+#define SINGLE_THREADED
+#define WOLFSSL_USER_IO
+#define NO_WOLFSSL_CLIENT
+#define NO_SESSION_CACHE
+#define WOLFSSL_GETRANDOM
+#define WOLFSSL_IGNORE_FILE_WARN
+
+#ifndef __ASSEMBLER__
+#include <sys/time.h>
+/* Without the client side, 5.5 declares this no more, but a function that nobody calls names it. */
+struct WOLFSSL;
+int wolfSSL_UseSessionTicket(struct WOLFSSL *ssl);
+#endif
+
+/* TLS 1.2 and 1.3 and their extensions. */
+#define WOLFSSL_TLS13
+#define NO_OLD_TLS
+#define HAVE_TLS_EXTENSIONS
+#define HAVE_SUPPORTED_CURVES
+#define HAVE_SERVER_RENEGOTIATION_INFO
+#define HAVE_EXTENDED_MASTER
+#define HAVE_SNI
+#define HAVE_ALPN
+#define HAVE_SESSION_TICKET
+#define HAVE_KEYING_MATERIAL
+
+/* Client certificates, revocation lists, stapling. */
+#define HAVE_CRL
+#define HAVE_OCSP
+#define HAVE_CERTIFICATE_STATUS_REQUEST
+
+/* The private key is in another process, and so is randomness. */
+#define HAVE_PK_CALLBACKS
+#define WOLF_CRYPTO_CB
+
+/* Ciphers and hashes. SHA-1 is for OCSP, and for the names that it makes of keys. */
+#define HAVE_AESGCM
+#define GCM_TABLE_4BIT
+#define HAVE_CHACHA
+#define HAVE_POLY1305
+#define HAVE_ONE_TIME_AUTH
+#define HAVE_HKDF
+#define HAVE_HASHDRBG
+#define WOLFSSL_SHA224
+#define WOLFSSL_SHA384
+#define WOLFSSL_SHA512
+#define NO_DES3
+#define NO_DH
+#define NO_DSA
+#define NO_MD4
+#define NO_MD5
+#define NO_PSK
+#define NO_RC4
+#define WOLFSSL_NO_SHAKE128
+#define WOLFSSL_NO_SHAKE256
+
+/* Keys. */
+#define WC_RSA_PSS
+#define WOLFSSL_PSS_LONG_SALT
+#define WC_RSA_BLINDING
+#define HAVE_ECC
+#define HAVE_ECC384
+#define HAVE_ECC521
+#define ECC_SHAMIR
+#define ECC_TIMING_RESISTANT
+#define TFM_TIMING_RESISTANT
+#define HAVE_CURVE25519
+#define HAVE_ED25519
+
+/* Key files with a password: PKCS#8 with PBES2. */
+#define WOLFSSL_ENCRYPTED_KEYS
+
+/* Big numbers. On the stack, which is wiped, and never on the heap. P-521, which is rare, is left to
+ * the general functions: the table for it alone would be 700 KB. */
+#define WOLFSSL_SP_MATH_ALL
+#define SP_INT_BITS 4096
+#define WOLFSSL_HAVE_SP_RSA
+#define WOLFSSL_HAVE_SP_ECC
+#define WOLFSSL_SP_384
+#define WOLFSSL_SP_4096
+#define WOLFSSL_SP_NO_MALLOC
+
+#ifdef POSTERN_FAST
+#define WOLFSSL_SP_LARGE_CODE
+#else
+#define WOLFSSL_SP_SMALL
+#endif
+
+/* What a configure script would find out. */
+#define SIZEOF_LONG __SIZEOF_LONG__
+#define SIZEOF_LONG_LONG __SIZEOF_LONG_LONG__
+#ifdef __SIZEOF_INT128__
+#define HAVE___UINT128_T
+#endif
+
+/* Hardware, where the program finds out by itself whether it has it. */
+#if defined(__x86_64__)
+#define WOLFSSL_X86_64_BUILD
+#define WOLFSSL_SP_X86_64
+#define WOLFSSL_AESNI
+#define WOLFSSL_USE_ALIGN
+#ifndef POSTERN_FAST
+#define NO_AVX2_SUPPORT
+#else
+#define USE_INTEL_SPEEDUP
+#define WOLFSSL_SP_ASM
+#define WOLFSSL_SP_X86_64_ASM
+#endif
+#endif
+
+#if defined(__aarch64__) && defined(POSTERN_FAST)
+#define WOLFSSL_SP_ASM
+#define WOLFSSL_SP_ARM64_ASM
+#endif
+
+#endif
