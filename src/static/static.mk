@@ -43,7 +43,8 @@ CFLAGS = $(CFLAGS_$(PROFILE)) -ffunction-sections -fdata-sections -fno-unwind-ta
 # musl has neither of these.
 CF_PROTECTION =
 FORTIFY =
-ALL_LDFLAGS = -static-pie -s -Wl,--gc-sections,--build-id=none,-z,relro,-z,now $(LDFLAGS)
+# With -flto the linker compiles once more: -w, since what it would warn of is in wolfSSL and libseccomp.
+ALL_LDFLAGS = -static-pie -s -w -Wl,--gc-sections,--build-id=none,-z,relro,-z,now $(LDFLAGS)
 
 # Debian's musl-gcc hides the kernel's headers and does not know -static-pie: src/static/fetch mends both.
 ifeq ($(origin CC),default)
@@ -56,8 +57,8 @@ WOLFSSL_FILES = $(addprefix src/,crl.c internal.c keys.c ocsp.c ssl.c tls.c tls1
 	ed25519.c error.c fe_low_mem.c fe_operations.c ge_low_mem.c ge_operations.c hash.c hmac.c kdf.c logging.c memory.c \
 	poly1305.c pwdbased.c random.c rsa.c sha.c sha256.c sha512.c sp_arm64.c sp_c32.c sp_c64.c sp_int.c sp_x86_64.c \
 	wc_encrypt.c wc_port.c wolfmath.c)
-WOLFSSL_X86_64_FILES = $(addprefix wolfcrypt/src/,aes_asm.S aes_gcm_asm.S chacha_asm.S fe_x25519_asm.S poly1305_asm.S \
-	sha256_asm.S sha512_asm.S sp_x86_64_asm.S)
+WOLFSSL_X86_64_FILES = $(addprefix wolfcrypt/src/,aes_asm.S aes_gcm_asm.S $(WOLFSSL_X86_64_FILES_$(PROFILE)))
+WOLFSSL_X86_64_FILES_fast = chacha_asm.S fe_x25519_asm.S poly1305_asm.S sha256_asm.S sha512_asm.S sp_x86_64_asm.S
 X86_64 := $(shell echo __x86_64__ | $(CC) -E -P - 2>/dev/null | grep -x 1)
 
 THIRD = $(BUILD)/third
