@@ -7,6 +7,7 @@
 
 #include <wolfssl/options.h>
 #include <wolfssl/ssl.h>
+#include <wolfssl/wolfcrypt/cpuid.h>
 
 #define GROUPS_MAX 16
 
@@ -19,11 +20,21 @@
     "ECDHE-RSA-AES256-GCM-SHA384"
 #define TLS12_CHACHA "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 
-#if defined(WOLFSSL_AESNI) || defined(WOLFSSL_ARMASM)
-static const char default_ciphers[] = TLS13_AES ":" TLS13_CHACHA ":" TLS12_AES ":" TLS12_CHACHA;
+static const char aes_first[] = TLS13_AES ":" TLS13_CHACHA ":" TLS12_AES ":" TLS12_CHACHA;
+static const char chacha_first[] = TLS13_CHACHA ":" TLS13_AES ":" TLS12_CHACHA ":" TLS12_AES;
+
+/* Does the library do AES in hardware? What was compiled in for x86 is used only where the processor
+ * turns out to have it, and the library says so; for ARM it is compiled in for processors that do. */
+static bool has_aes_hardware(void)
+{
+#ifdef WOLFSSL_AESNI
+    return IS_INTEL_AESNI(cpuid_get_flags()) != 0;
+#elif defined(WOLFSSL_ARMASM)
+    return true;
 #else
-static const char default_ciphers[] = TLS13_CHACHA ":" TLS13_AES ":" TLS12_CHACHA ":" TLS12_AES;
+    return false;
 #endif
+}
 
 /* Where TLS 1.0 or 1.1 is asked for, what it can do has to be there: CBC with SHA-1. */
 #define TLS10_CBC                                                                                  \
@@ -69,7 +80,9 @@ const char *suites_ciphers(unsigned version, const char *ciphers)
 {
     if (ciphers != NULL)
         return ciphers;
-    return version < 0x0303 ? old_ciphers : default_ciphers;
+    if (version < 0x0303)
+        return old_ciphers;
+    return has_aes_hardware() ? aes_first : chacha_first;
 }
 
 const char *suites_groups(const char *groups)
@@ -232,9 +245,6 @@ void suites_print_version(FILE *out)
 #ifdef HAVE_ED25519
         "Ed25519",
 #endif
-#if defined(WOLFSSL_AESNI) || defined(WOLFSSL_ARMASM)
-        "AES-hardware",
-#endif
 #ifdef HAVE_KEYING_MATERIAL
         "exporter",
 #endif
@@ -250,5 +260,5 @@ void suites_print_version(FILE *out)
                   LIBWOLFSSL_VERSION_STRING);
     for (size_t i = 0; i < sizeof features / sizeof features[0]; i++)
         (void)fprintf(out, " %s", features[i]);
-    (void)fputc('\n', out);
+    (void)fputs(has_aes_hardware() ? " AES-hardware\n" : "\n", out);
 }

@@ -32,7 +32,7 @@ static:
 else
 
 CFLAGS_fast = -O2
-CFLAGS_small = -Os -flto
+CFLAGS_small = -Os -flto=auto
 CPPFLAGS_fast = -DPOSTERN_FAST
 ifeq ($(CFLAGS_$(PROFILE)),)
 $(error PROFILE=$(PROFILE): wants fast or small)
