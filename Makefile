@@ -7,6 +7,8 @@
 # make static     one binary that needs no library (PROFILE=small: for routers), see src/static/static.mk
 # make asan       run all tests under AddressSanitizer and UBSan
 # make faults     make every system call fail in turn (make check: a sample of them)
+# make valgrind   run a choice of the tests under valgrind
+# make testssl    what testssl.sh says of us
 # make tidy       cppcheck, gcc -fanalyzer, clang-tidy and clang-format
 # make bench      what a connection costs (CONNECTIONS=200)
 # make fuzz       fuzz each parser for TIME seconds (60 in all)
@@ -119,6 +121,18 @@ asan:
 	@PYTEST_ARGS='$(ASAN_LEAVES_OUT)' $(MAKE) --no-print-directory BUILD=$(BUILD)/asan SECCOMP=0 LDFLAGS='$(SANITIZE)' \
 		CFLAGS='-O1 -g -fno-omit-frame-pointer $(SANITIZE)' run-tests
 
+testssl: all
+	@tests/packages build check ci
+	@POSTERN='$(abspath $(POSTERN))' $(PYTHON) -m pytest -q -p no:cacheprovider -n 2 tests/testssl.py
+
+# Without _FORTIFY_SOURCE, whose __memmove_chk valgrind takes for memcpy.
+valgrind:
+	@tests/packages build check ci daemons
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/valgrind CFLAGS='-O1 -g -U_FORTIFY_SOURCE' run-valgrind
+
+run-valgrind: all units
+	@PYTHON='$(PYTHON)' POSTERN='$(abspath $(BUILD)/postern)' tests/valgrind $(UNIT_PROGRAMS)
+
 tidy:
 	@tests/packages build ci
 	@CPPFLAGS="$(subst ",\",$(ALL_CPPFLAGS))" tests/tidy $(SOURCES)
@@ -172,5 +186,6 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all units demo check run-tests asan faults tidy bench fuzz fuzz-targets install uninstall clean FORCE
+.PHONY: all units demo check run-tests asan testssl valgrind run-valgrind faults tidy bench fuzz fuzz-targets install uninstall \
+	clean FORCE
 FORCE:

@@ -789,4 +789,4 @@ def has_no_secret(text):
 
 def handlers_of(server, number=0):
     """The processes of a connection besides postern's own: handlers."""
-    return [child for child in tls.children(server.process(number).pid) if child.name != 'postern']
+    return [child for child in tls.children(server.process(number).pid) if child.name not in tls.OUR_NAMES]

@@ -24,6 +24,7 @@ from harness import clients, launch, processes
 TIMEOUT = 20
 CLOSE_NOTIFY = 'close_notify'
 CHUNK = 65536
+OUR_NAMES = {'postern', 'memcheck-amd64-'}     # the second one: under valgrind
 STUCK = 0.3     # seconds after which a writer that writes nothing is taken to be stuck
 
 
@@ -370,7 +371,7 @@ def jailed(pid):
 def handler_of(monitor):
     """The handler's process id, once it has been started."""
     def started():
-        return next((child.pid for child in children(monitor.pid) if child.name != 'postern'), None)
+        return next((child.pid for child in children(monitor.pid) if child.name not in OUR_NAMES), None)
     return processes.until(started, 'the handler to start')
 
 
