@@ -206,6 +206,15 @@ int activation_take(struct connection *c)
     return 0;
 }
 
+void activation_set_proxied(struct connection *c, const struct peer *client,
+                            const struct peer *server)
+{
+    c->proxied = true;
+    c->proxy = c->client;
+    c->client = *client;
+    c->server = *server;
+}
+
 void activation_close(struct connection *c)
 {
     if (c->out != c->in)

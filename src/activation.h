@@ -14,6 +14,8 @@ struct connection {
     bool stderr_was_client; /* descriptor 2 was the network socket, as under inetd */
     struct peer client;
     struct peer server;
+    bool proxied;      /* a PROXY header has told who these two are */
+    struct peer proxy; /* who sent it */
 };
 
 /* True if descriptor 2 is the same socket as descriptor 0 or 1, or as systemd's 3, so that not one byte of log may
@@ -26,6 +28,10 @@ bool activation_stderr_is_client(void);
  * LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES from the environment.
  * Returns 0, or logs one line and returns the exit status (EX_USAGE, EX_OSERR). */
 int activation_take(struct connection *c);
+
+/* Puts the ends that a PROXY header names in the place of the connection's own. */
+void activation_set_proxied(struct connection *c, const struct peer *client,
+                            const struct peer *server);
 
 /* Closes the descriptors. */
 void activation_close(struct connection *c);

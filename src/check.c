@@ -91,6 +91,13 @@ static void check_start(struct report *r, const struct options *o)
         report_line(r, o->policy == POLICY_OPTIONAL ? VERDICT_WARN : VERDICT_OK,
                     "STARTTLS in %s, policy %s: %s", dialect_find(o->starttls)->title,
                     options_policy_name(o->policy), means[o->policy]);
+    if (o->proxy_protocol)
+        report_line(r, VERDICT_OK, "a PROXY header comes first; connections from %s only",
+                    o->proxy_trusted);
+    if (o->proxy_out != PROXY_OUT_OFF)
+        report_line(r, VERDICT_NOTE,
+                    "the handler's input begins with a PROXY header, version %d: it must know",
+                    (int)o->proxy_out);
     if (o->trusted != NULL)
         report_line(r, VERDICT_NOTE, "plaintext is as good as TLS for clients of %s", o->trusted);
 }

@@ -54,6 +54,21 @@ void environment_copy(struct environment *e, char *const *from)
             add(e, strdup(*from));
 }
 
+void environment_remove(struct environment *e, const char *name)
+{
+    size_t len = strlen(name), kept = 0;
+
+    for (size_t i = 0; i < e->count; i++) {
+        if (strncmp(e->list[i], name, len) == 0 && e->list[i][len] == '=')
+            free(e->list[i]);
+        else
+            e->list[kept++] = e->list[i];
+    }
+    e->count = kept;
+    if (e->list != NULL)
+        e->list[kept] = NULL;
+}
+
 void environment_add(struct environment *e, const char *name, const char *value)
 {
     size_t size = strlen(name) + strlen(value) + 2;

@@ -20,6 +20,9 @@ struct environment {
  * TLS*, TCP* (but TCPREMOTEHOST and TCPLOCALHOST), POSTERN_*, REMOTE_*, PROTO and the like. */
 void environment_copy(struct environment *e, char *const *from);
 
+/* Takes NAME out again. */
+void environment_remove(struct environment *e, const char *name);
+
 /* Adds NAME=value; environment_set() adds nothing for an empty value. */
 void environment_add(struct environment *e, const char *name, const char *value);
 void environment_set(struct environment *e, const char *name, const char *value);

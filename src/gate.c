@@ -9,6 +9,7 @@
 #include "message.h"
 #include "opening.h"
 #include "policy.h"
+#include "proxy.h"
 #include "staple.h"
 #include "suites.h"
 #include "tls.h"
@@ -478,7 +479,7 @@ static enum ending serve_lobby(struct gate *g, bool tls)
     l->dialect = g->dialect;
     l->setting.host = g->host;
     l->setting.tls = tls;
-    l->policy = policy_for(g->o, &g->c->client, &g->c->server);
+    l->policy = policy_for(g->o, g->c);
     l->host = &host;
     l->in = g->c->in;
     l->out = g->c->out;
@@ -569,6 +570,31 @@ static void forget_environment(void)
     environ = NULL;
 }
 
+/* The PROXY header: from here on both processes know the client by what it says. Returns 0, or a
+ * negative errno and how the connection has ended. */
+static int take_header(struct gate *g, enum ending *ending)
+{
+    struct proxy_header h;
+    struct outcome outcome;
+    uint8_t buf[128];
+    struct message_writer w;
+    int rc = opening_read_proxy(&h, g->c->in, g->vault, io_deadline(g->o->timeout_handshake), g->o,
+                                &outcome);
+
+    *ending = ENDING_SIGTERM;
+    if (rc < 0) {
+        note(g, outcome.gravity, outcome.text);
+        io_linger(g->c->in, g->c->out, io_deadline(LINGER_SECONDS));
+        *ending = outcome.ending;
+        return rc;
+    }
+    if (h.has_addresses)
+        activation_set_proxied(g->c, &h.client, &h.server);
+    message_begin(&w, buf, sizeof buf, MESSAGE_PROXY);
+    proxy_put(&w, &h);
+    return message_send(g->vault, &w, NULL, 0);
+}
+
 /* All that still needs files, names or many descriptors. */
 static int prepare(struct gate *g, const struct jail *j)
 {
@@ -618,6 +644,7 @@ static enum ending serve(struct gate *g, struct jail *j)
     struct jail_report report;
     char text[400];
     bool tls = false;
+    enum ending ending;
     int rc = prepare(g, j);
 
     if (rc < 0) {
@@ -644,6 +671,8 @@ static enum ending serve(struct gate *g, struct jail *j)
     if (try_to_break_out(g))
         return ENDING_LEFT;
 #endif
+    if (g->o->proxy_protocol && take_header(g, &ending) < 0)
+        return ending;
     if (g->ucspi != NULL)
         return serve_ucspi(g);
     return g->dialect != NULL ? serve_lobby(g, tls) : serve_tls(g);

@@ -110,6 +110,22 @@ ssize_t io_send(int fd, const void *buf, size_t len)
     }
 }
 
+ssize_t io_peek(int fd, void *buf, size_t len, bool *no_peek)
+{
+    ssize_t n;
+
+    if (*no_peek)
+        return io_read(fd, buf, 1);
+    do {
+        n = recv(fd, buf, len, MSG_PEEK | MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0 && errno == ENOTSOCK) {
+        *no_peek = true;
+        return io_read(fd, buf, 1);
+    }
+    return n < 0 ? -errno : n;
+}
+
 int io_write_all(int fd, const void *buf, size_t len, int watch, io_time deadline)
 {
     const uint8_t *p = buf;

@@ -37,6 +37,10 @@ ssize_t io_write(int fd, const void *buf, size_t len);
 ssize_t io_receive(int fd, void *buf, size_t len);
 ssize_t io_send(int fd, const void *buf, size_t len);
 
+/* Shows what a connection has to read without taking it. What can't be peeked at, a pipe, sets
+ * *no_peek, and then it takes one byte, never more. Returns as io_receive(). */
+ssize_t io_peek(int fd, void *buf, size_t len, bool *no_peek);
+
 /* Writes all of buf, waiting as io_wait does. Returns 0 or a negative errno. */
 int io_write_all(int fd, const void *buf, size_t len, int watch, io_time deadline);
 

@@ -96,24 +96,7 @@ static enum step say_end(struct lobby *l, enum occasion occasion, const struct c
     return end(l, ending);
 }
 
-/* Looks at what is there without taking it: the bytes behind the line's end stay in the kernel. */
-static ssize_t peek(struct lobby *l, char *buf, size_t len)
-{
-    ssize_t n;
-
-    if (l->no_peek)
-        return io_read(l->in, buf, 1);
-    do {
-        n = recv(l->in, buf, len, MSG_PEEK | MSG_DONTWAIT);
-    } while (n < 0 && errno == EINTR);
-    if (n < 0 && errno == ENOTSOCK) {
-        l->no_peek = true;
-        return io_read(l->in, buf, 1);
-    }
-    return n < 0 ? -errno : n;
-}
-
-/* Takes len bytes that peek() has shown. */
+/* Takes len bytes that io_peek() has shown: those behind the line's end stay in the kernel. */
 static int take(const struct lobby *l, char *buf, size_t len)
 {
     if (l->no_peek)
@@ -147,7 +130,7 @@ static int read_line(struct lobby *l)
     l->line_len = 0;
     while (l->line_len < sizeof l->line) {
         char *at = l->line + l->line_len;
-        ssize_t n = peek(l, at, sizeof l->line - l->line_len);
+        ssize_t n = io_peek(l->in, at, sizeof l->line - l->line_len, &l->no_peek);
         if (n == -EAGAIN) {
             int rc = wait_for_client(l);
             if (rc < 0)
@@ -216,7 +199,7 @@ static bool has_more(struct lobby *l)
     char byte;
 
     if (!l->no_peek)
-        return peek(l, &byte, 1) > 0;
+        return io_peek(l->in, &byte, 1, &l->no_peek) > 0;
     return poll(&p, 1, 0) > 0 && (p.revents & POLLIN) != 0;
 }
 

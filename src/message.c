@@ -16,6 +16,7 @@ const char *message_name(unsigned type)
         [MESSAGE_PLAINTEXT] = "plaintext",
         [MESSAGE_END_HANDLER] = "end-handler",
         [MESSAGE_LEFT] = "left",
+        [MESSAGE_PROXY] = "proxy",
         [MESSAGE_NOTE] = "note",
         [MESSAGE_END] = "end",
         [MESSAGE_GO] = "go",

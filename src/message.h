@@ -16,6 +16,7 @@ enum message_type {
     MESSAGE_PLAINTEXT,   /* start a handler before TLS -> MESSAGE_HANDLER */
     MESSAGE_END_HANDLER, /* end the handler of the plaintext phase -> MESSAGE_ENDED */
     MESSAGE_LEFT,        /* the session goes on in plaintext: no TLS will come */
+    MESSAGE_PROXY,       /* the PROXY header has been read: the ends that it names */
     MESSAGE_NOTE,        /* a line for the log, and how grave */
     MESSAGE_END,         /* the gate's account of the connection, its last message */
     /* monitor to gate */

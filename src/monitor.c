@@ -4,6 +4,7 @@
 #include "io.h"
 #include "jail.h"
 #include "log.h"
+#include "policy.h"
 #include "service.h"
 #include "session.h"
 #include "vault.h"
@@ -96,6 +97,24 @@ static int load_vault(struct session *s)
         s->have_tls = false;
     }
     return s->have_tls || s->o->starttls != NULL ? 0 : EX_CONFIG;
+}
+
+/* Whether this peer may send a PROXY header: if not, nothing of what it says is read. */
+static bool admit(struct session *s)
+{
+    if (!s->o->proxy_protocol || policy_trusts_proxy(s->o, s->c))
+        return true;
+    if (strcmp(s->c->client.text, "unknown") == 0) {
+        log_note("client left without a word (a port scan or a health check?)");
+        session_ending(s, ENDING_LEFT);
+        return false;
+    }
+    log_error(
+        "connection refused: PROXY headers are taken from --proxy-trusted=%s only; if this is "
+        "a proxy of yours, put it there",
+        s->o->proxy_trusted);
+    session_ending(s, ENDING_PROTOCOL);
+    return false;
 }
 
 /* Everything up to two running processes. Returns 0 or the exit status. */
@@ -345,6 +364,7 @@ int monitor_run(struct connection *c, const struct options *o, const struct sign
                         .before = *before,
                         .signals = -1,
                         .gate = -1,
+                        .phase = o->proxy_protocol ? PHASE_HEADER : PHASE_OPENING,
                         .handler = {.in = -1, .out = -1, .errors = -1},
                         .errors = {.fd = -1},
                         .old_errors = {.fd = -1},
@@ -353,6 +373,11 @@ int monitor_run(struct connection *c, const struct options *o, const struct sign
                         .ending = ENDING_GATE_DIED};
 
     struct ucspi handler_side = {-1, -1, -1, false};
+    if (!admit(&s)) {
+        session_summarise(&s);
+        activation_close(c);
+        return ending_status(s.ending);
+    }
     int status = set_up(&s, gate, &handler_side);
     if (status != 0) {
         vault_wipe(&s.vault);

@@ -43,8 +43,15 @@ static void explain_plaintext(const struct opening *o, const struct options *opt
 {
     const char *protocol = hello_plaintext(o->bytes, o->len);
     const char *dialect = dialect_of(protocol);
+    struct proxy_header h;
 
-    if (options->starttls != NULL || options->ucspi_tls)
+    if (o->len > 5 && proxy_parse(&h, o->bytes, o->len) != PROXY_ABSENT)
+        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+             "handshake failed: client speaks PROXY, not TLS: %s",
+             options->proxy_protocol
+                 ? "a second PROXY header; does more than one proxy send one?"
+                 : "if it is a proxy of yours, give --proxy-protocol and --proxy-trusted");
+    else if (options->starttls != NULL || options->ucspi_tls)
         tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
              "handshake failed: client speaks %s where TLS has to begin", protocol);
     else if (dialect != NULL)
@@ -125,6 +132,75 @@ int opening_read(struct opening *o, int in, int watch, io_time deadline,
         explain_silence(o, error, options, outcome);
     else if (verdict != HELLO_OK)
         explain_verdict(o, verdict, options, outcome);
+    else
+        return 0;
+    return -EPROTO;
+}
+
+/* Why there is no PROXY header: what came is something else, or malformed. */
+static void explain_header(const struct proxy_header *h, enum proxy_verdict verdict,
+                           const uint8_t *bytes, size_t len, struct outcome *outcome)
+{
+    struct hello hello;
+
+    if (verdict == PROXY_BAD)
+        tell(outcome, ENDING_PROTOCOL, GRAVITY_ERROR, "malformed PROXY header: %s", h->why);
+    else
+        tell(outcome, ENDING_PROTOCOL, GRAVITY_ERROR,
+             "no PROXY header: client speaks %s at once; is the proxy set to send one (HAProxy: "
+             "send-proxy-v2)?",
+             hello_parse(&hello, bytes, len) == HELLO_PLAINTEXT ? hello_plaintext(bytes, len)
+                                                                : "TLS");
+}
+
+/* ... or nothing more came. */
+static void explain_no_header(size_t len, int error, const struct options *options,
+                              struct outcome *outcome)
+{
+    if (error == -ECANCELED)
+        tell(outcome, ENDING_SIGTERM, GRAVITY_DETAIL, "ended before the PROXY header");
+    else if (error == -ETIMEDOUT)
+        tell(outcome, ENDING_TIMEOUT_HANDSHAKE, GRAVITY_ERROR,
+             "no %sPROXY header in %u seconds (--timeout-handshake); is the proxy set to send one "
+             "(HAProxy: send-proxy-v2)?",
+             len > 0 ? "whole " : "", options->timeout_handshake);
+    else if (error != -EPIPE)
+        tell(outcome, ENDING_SYSTEM, GRAVITY_ERROR, "cannot wait for the PROXY header: %s",
+             strerror(-error));
+    else
+        tell(outcome, ENDING_LEFT, GRAVITY_NOTE,
+             len == 0 ? "client left without a word (a port scan or a health check?)"
+                      : "client left in the middle of its PROXY header");
+}
+
+int opening_read_proxy(struct proxy_header *h, int in, int watch, io_time deadline,
+                       const struct options *options, struct outcome *outcome)
+{
+    uint8_t bytes[PROXY_HEADER_MAX];
+    size_t len = 0;
+    bool no_peek = false;
+    enum proxy_verdict verdict = PROXY_MORE;
+    int error = 0;
+
+    while (verdict == PROXY_MORE && error == 0) {
+        ssize_t n = io_peek(in, bytes + len, sizeof bytes - len, &no_peek);
+        if (n == -EAGAIN) {
+            error = io_wait(in, POLLIN, watch, deadline);
+        } else if (n <= 0) {
+            error = -EPIPE;
+        } else {
+            verdict = proxy_parse(h, bytes, len + (size_t)n);
+            /* As long as more is missing, all that is there belongs to it. */
+            size_t belongs = verdict == PROXY_OK ? h->len - len : (size_t)n;
+            if (!no_peek && io_receive(in, bytes + len, belongs) != (ssize_t)belongs)
+                error = -EPIPE;
+            len += belongs;
+        }
+    }
+    if (error < 0)
+        explain_no_header(len, error, options, outcome);
+    else if (verdict != PROXY_OK)
+        explain_header(h, verdict, bytes, len, outcome);
     else
         return 0;
     return -EPROTO;

@@ -7,6 +7,7 @@
 #include "hello.h"
 #include "io.h"
 #include "options.h"
+#include "proxy.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,6 +27,11 @@ struct opening {
     size_t len;
     struct hello hello;
 };
+
+/* Reads from a non-blocking descriptor a PROXY header, and not a byte behind it. `watch` ends it when
+ * it becomes readable. Returns 0, or -EPROTO and what happened in *outcome. */
+int opening_read_proxy(struct proxy_header *h, int in, int watch, io_time deadline,
+                       const struct options *options, struct outcome *outcome);
 
 /* Reads from a non-blocking descriptor up to a whole ClientHello. `watch` ends it when it becomes
  * readable. Returns 0, or -EPROTO and what happened in *outcome. */

@@ -187,6 +187,7 @@ static const char *const policy_words[] = {"required", "auth", "optional", NULL}
 static const char *const jail_words[] = {"on", "strict", "off", NULL};
 static const char *const stdio_words[] = {"pipe", "socket", NULL};
 static const char *const sni_words[] = {"default", "strict", NULL};
+static const char *const proxy_out_words[] = {"off", "v1", "v2", NULL};
 static const char *const log_words[] = {"auto", "stderr", "syslog", NULL};
 
 #define AT(member) offsetof(struct options, member)
@@ -217,6 +218,13 @@ static const struct row rows[] = {
     {"trusted", 0, TEXT, "CIDR,...",
      "client networks that need no TLS; local: both ends the same host", AT(trusted),
      "wants networks such as 192.0.2.0/24,2001:db8::/32 or the word local", NULL, NULL},
+    {"proxy-protocol", 0, FLAG, NULL, "a PROXY header (v1 or v2) comes first; see --proxy-trusted",
+     AT(proxy_protocol), NULL, NULL, NULL},
+    {"proxy-trusted", 0, TEXT, "CIDR,...", "who may send it: your proxies; unix: over Unix sockets",
+     AT(proxy_trusted),
+     "wants networks such as 192.0.2.0/24,2001:db8::/32 or the words local and unix", NULL, NULL},
+    {"proxy-out", 0, WORD, "VERSION", "give the handler a PROXY header first: v1, v2 or off [off]",
+     AT(proxy_out), "wants v1, v2 or off", proxy_out_words, NULL},
     {"ucspi-tls", 0, FLAG, NULL, "the handler asks for TLS itself, over UCSPI-TLS", AT(ucspi_tls),
      NULL, NULL, NULL},
     {"user", 'u', SPECIAL, "USER[:GROUP]", "who the gate runs as [as root: a uid of its own]", 0,
@@ -459,6 +467,27 @@ static int take_line(void *who, const char *name, const char *value, char *why, 
     return set_option(f->o, row, copy, &wants) < 0 ? refuse(why, size, wants) : 0;
 }
 
+static int check_proxy(const struct options *o)
+{
+    if (o->proxy_protocol && o->proxy_trusted == NULL) {
+        log_error("--proxy-protocol: say by --proxy-trusted=CIDR,... who your proxies are: whoever "
+                  "may send a PROXY header can claim any address");
+        return EX_USAGE;
+    }
+    if (o->proxy_trusted != NULL && !o->proxy_protocol) {
+        log_error("--proxy-trusted says who may send a PROXY header: it goes with "
+                  "--proxy-protocol only");
+        return EX_USAGE;
+    }
+    if (o->ucspi_tls && (o->proxy_protocol || o->proxy_out != PROXY_OUT_OFF)) {
+        log_error("--ucspi-tls gives the handler the connection itself, and starts it before a "
+                  "PROXY header is read: leave %s out",
+                  o->proxy_protocol ? "--proxy-protocol" : "--proxy-out");
+        return EX_USAGE;
+    }
+    return 0;
+}
+
 /* What no single option can know. */
 static int check_together(const struct options *o, bool policy_given)
 {
@@ -498,7 +527,7 @@ static int check_together(const struct options *o, bool policy_given)
                   o->crl != NULL ? "crl" : "client-cert");
         return EX_USAGE;
     }
-    return 0;
+    return check_proxy(o);
 }
 
 int options_read(struct options *o, int argc, char **argv)

@@ -12,6 +12,7 @@ enum policy { POLICY_REQUIRED, POLICY_AUTH, POLICY_OPTIONAL };
 enum jail_mode { JAIL_ON, JAIL_STRICT, JAIL_OFF };
 enum stdio_mode { STDIO_PIPE, STDIO_SOCKET };
 enum sni_mode { SNI_DEFAULT, SNI_STRICT };
+enum proxy_out { PROXY_OUT_OFF, PROXY_OUT_V1, PROXY_OUT_V2 };
 enum log_choice { LOG_CHOICE_AUTO, LOG_CHOICE_STDERR, LOG_CHOICE_SYSLOG };
 enum client_cert { CLIENT_CERT_OFF, CLIENT_CERT_REQUEST, CLIENT_CERT_REQUIRE };
 enum client_name { CLIENT_NAME_CN, CLIENT_NAME_EMAIL, CLIENT_NAME_SAN };
@@ -38,8 +39,11 @@ struct options {
     const char *alpn;     /* names with commas between; NULL: the dialect's */
     const char *starttls; /* a dialect's name; NULL: immediate TLS */
     enum policy policy;
-    const char *name;    /* NULL: gethostname() */
-    const char *trusted; /* networks as text; policy.h reads them; NULL: none */
+    const char *name;          /* NULL: gethostname() */
+    const char *trusted;       /* networks as text; policy.h reads them; NULL: none */
+    bool proxy_protocol;       /* a PROXY header comes first */
+    const char *proxy_trusted; /* from these networks, as text */
+    enum proxy_out proxy_out;  /* what the handler's input begins with */
     bool ucspi_tls;
     const char *user;
     const char *handler_user;

@@ -24,6 +24,21 @@ static void set_ip(struct peer *p, sa_family_t family, const uint8_t *bytes, uin
                    (unsigned)port);
 }
 
+static void set_unix(struct peer *p)
+{
+    p->family = AF_UNIX;
+    (void)snprintf(p->text, sizeof p->text, "unix");
+}
+
+void peer_set_bytes(struct peer *p, sa_family_t family, const uint8_t *bytes, uint16_t port)
+{
+    memset(p, 0, sizeof *p);
+    if (family == AF_UNIX)
+        set_unix(p);
+    else
+        set_ip(p, family, bytes, port);
+}
+
 void peer_set(struct peer *p, const struct sockaddr *address, socklen_t len)
 {
     struct sockaddr_in v4;
@@ -39,8 +54,7 @@ void peer_set(struct peer *p, const struct sockaddr *address, socklen_t len)
         memcpy(&v6, address, sizeof v6);
         set_ip(p, AF_INET6, v6.sin6_addr.s6_addr, ntohs(v6.sin6_port));
     } else if (address->sa_family == AF_UNIX) {
-        p->family = AF_UNIX;
-        (void)snprintf(p->text, sizeof p->text, "unix");
+        set_unix(p);
     } else {
         (void)snprintf(p->text, sizeof p->text, "family-%u", (unsigned)address->sa_family);
     }
@@ -100,6 +114,10 @@ static int parse_network(struct network *n, const char *item, size_t len)
     memset(n, 0, sizeof *n);
     if (strcmp(text, "local") == 0)
         return 0;
+    if (strcmp(text, "unix") == 0) {
+        n->family = AF_UNIX;
+        return 0;
+    }
     char *slash = strchr(text, '/');
     if (slash != NULL)
         *slash = '\0';
@@ -147,6 +165,8 @@ static bool network_holds(const struct network *n, const struct peer *client,
 {
     if (n->family == AF_UNSPEC)
         return peer_same_host(client, server);
+    if (n->family == AF_UNIX)
+        return client->family == AF_UNIX || strcmp(client->text, "pipe") == 0;
     if (n->family != client->family)
         return false;
     unsigned whole = n->bits / 8;

@@ -22,6 +22,9 @@ struct peer {
  * neither IP nor Unix is shown by its number. */
 void peer_set(struct peer *p, const struct sockaddr *address, socklen_t len);
 
+/* The same from the bytes of an address, 4 or 16 for AF_INET and AF_INET6; AF_UNIX has none. */
+void peer_set_bytes(struct peer *p, sa_family_t family, const uint8_t *bytes, uint16_t port);
+
 /* Who is at the far end (client) and at our end (server) of descriptor fd. What is not a socket,
  * or has no such end any more, becomes AF_UNSPEC. Returns 0, or -ENOTCONN when the peer has
  * already left a socket that can only have come with one. */
@@ -31,9 +34,10 @@ int peer_of(int fd, struct peer *client, struct peer *server);
 bool peer_same_host(const struct peer *a, const struct peer *b);
 
 /* A comma-separated list of networks: "192.0.2.0/24,2001:db8::/32,local"; a single address is a
- * network of its own; "local" stands for "both ends have the same address". */
+ * network of its own; "local" stands for "both ends have the same address", "unix" for what comes
+ * over a Unix socket or a pipe. */
 struct network {
-    sa_family_t family; /* AF_UNSPEC: the word "local" */
+    sa_family_t family; /* AF_UNSPEC: the word "local"; AF_UNIX: "unix" */
     uint8_t bytes[16];
     unsigned bits;
 };

@@ -8,31 +8,65 @@
 #include <string.h>
 #include <strings.h>
 
-int policy_check(const struct options *o)
+/* Proves one list; `words`: the words that may stand in it. */
+static int check_list(const char *option, const char *list, bool may_be_unix, const char *words)
 {
-    struct networks trusted;
+    static const char unix_word[] = "unix";
+    struct networks n;
     char shown[80];
-    const char *bad;
-    size_t len;
+    const char *bad = NULL;
+    size_t len = 0;
 
-    if (o->trusted == NULL || networks_parse(&trusted, o->trusted, &bad, &len) == 0)
+    if (list == NULL)
         return 0;
-    log_error("--trusted: %s: wants networks such as 192.0.2.0/24,2001:db8::/32 or the word local, "
-              "at most %d",
-              log_escape(shown, sizeof shown, bad, len), PEER_NETWORKS_MAX);
+    if (networks_parse(&n, list, &bad, &len) == 0) {
+        for (size_t i = 0; i < n.count && !may_be_unix; i++)
+            if (n.list[i].family == AF_UNIX)
+                bad = unix_word, len = sizeof unix_word - 1;
+        if (bad == NULL)
+            return 0;
+    }
+    log_error("%s: %s: wants networks such as 192.0.2.0/24,2001:db8::/32 or the %s, at most %d",
+              option, log_escape(shown, sizeof shown, bad, len), words, PEER_NETWORKS_MAX);
     return -EINVAL;
 }
 
-enum policy policy_for(const struct options *o, const struct peer *client,
-                       const struct peer *server)
+int policy_check(const struct options *o)
 {
-    struct networks trusted;
+    int rc = check_list("--trusted", o->trusted, false, "word local");
+
+    if (rc == 0)
+        rc = check_list("--proxy-trusted", o->proxy_trusted, true, "words local and unix");
+    return rc;
+}
+
+static bool list_holds(const char *list, const struct peer *client, const struct peer *server)
+{
+    struct networks n;
     const char *bad;
     size_t len;
 
-    if (o->trusted == NULL || networks_parse(&trusted, o->trusted, &bad, &len) < 0)
+    return list != NULL && networks_parse(&n, list, &bad, &len) == 0 &&
+           networks_hold(&n, client, server);
+}
+
+bool policy_trusts_proxy(const struct options *o, const struct connection *c)
+{
+    return list_holds(o->proxy_trusted, &c->client, &c->server);
+}
+
+enum policy policy_for(const struct options *o, const struct connection *c)
+{
+    static const struct peer elsewhere = {.family = AF_UNSPEC};
+
+    /* A connection whose PROXY header named no client may be anybody's. */
+    if (o->proxy_protocol && !c->proxied)
         return o->policy;
-    return networks_hold(&trusted, client, server) ? POLICY_OPTIONAL : o->policy;
+    /* Where the proxy says that its client has connected to is no place on this machine: so the word
+     * `local' is out of the question. */
+    return list_holds(o->trusted, &c->client, c->proxied ? &elsewhere : &c->server)
+               ? POLICY_OPTIONAL
+               : o->policy;
 }
 
 const char *policy_alpn(const struct options *o, const struct peer *server)

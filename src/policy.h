@@ -3,19 +3,22 @@
 #ifndef POSTERN_POLICY_H
 #define POSTERN_POLICY_H
 
+#include "activation.h"
 #include "options.h"
-#include "peer.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Proves what options.c can't: the list of trusted networks. Returns 0, or logs one line and returns
+/* Proves what options.c can't: the lists of networks. Returns 0, or logs one line and returns
  * -EINVAL. */
 int policy_check(const struct options *o);
 
-/* The policy that holds for this client: a trusted one is treated as secure already. */
-enum policy policy_for(const struct options *o, const struct peer *client,
-                       const struct peer *server);
+/* True if whoever has connected may say, in a PROXY header, for whom. */
+bool policy_trusts_proxy(const struct options *o, const struct connection *c);
+
+/* The policy that holds for this client: a trusted one is treated as secure already. With
+ * --proxy-protocol nobody is trusted but for the address that a PROXY header gave. */
+enum policy policy_for(const struct options *o, const struct connection *c);
 
 /* The protocols that a client may ask for by ALPN, with commas between; NULL: whatever it asks for is
  * ignored. By default the dialect's own names, without a dialect those of the port, and of every mail

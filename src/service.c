@@ -5,9 +5,11 @@
 #include "log.h"
 #include "message.h"
 #include "policy.h"
+#include "proxy.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #define OLD_HANDLER_SECONDS                                                                        \
@@ -16,6 +18,24 @@
 #define NOTE_TEXT_MAX 512 /* bytes of each */
 
 extern char **environ;
+
+/* The first that the handler finds on its standard input, before anything of the client's. Returns 0,
+ * or logs one line and returns a negative errno. */
+static int send_header(struct session *s, const struct facts *facts)
+{
+    uint8_t buf[PROXY_BUILD_MAX];
+    size_t len = proxy_build(buf, s->o->proxy_out, &s->c->client, &s->c->server, facts);
+    ssize_t n = len == 0 ? 0 : io_write(s->handler.in, buf, len);
+
+    /* An empty pipe has room for it. That a handler has closed its input, the relay finds out. */
+    if (n == (ssize_t)len || n == -EPIPE)
+        return 0;
+    log_error("cannot give the handler its PROXY header (--proxy-out): %s",
+              n < 0 ? strerror((int)-n) : "no room");
+    /* Without it, it would take the client's own words for one. */
+    handler_close(&s->handler);
+    return n < 0 ? (int)n : -ENOSPC;
+}
 
 /* Starts the handler: with facts after the handshake, without them before. `ucspi`: with the network
  * socket and these descriptors instead of pipes. */
@@ -32,6 +52,11 @@ int service_start_handler(struct session *s, const struct facts *facts, const st
     };
 
     environment_copy(&e, environ);
+    /* The launcher's names are those of proxy and proxied connection. */
+    if (s->c->proxied) {
+        environment_remove(&e, "TCPREMOTEHOST");
+        environment_remove(&e, "TCPLOCALHOST");
+    }
     environment_describe(&e, &s->c->client, &s->c->server, facts);
     if (ucspi != NULL) {
         ucspi_describe(&e, HANDLER_EXTRA_FIRST);
@@ -47,7 +72,7 @@ int service_start_handler(struct session *s, const struct facts *facts, const st
     s->errors.fd = s->handler.errors;
     s->handler.errors = -1;
     s->handler_ran = rc == 0;
-    return rc;
+    return rc == 0 ? send_header(s, facts) : rc;
 }
 
 static void refuse_message(struct session *s, const struct message_reader *r)
@@ -153,11 +178,30 @@ static void take_facts(struct session *s, struct message_reader *r)
         give_handler(s);
 }
 
+/* The PROXY header has been read: the client is the one that it names. Once. */
+static void take_proxy(struct session *s, struct message_reader *r)
+{
+    struct proxy_header h;
+    char about[160];
+
+    proxy_get(r, &h);
+    if (!message_complete(r) || s->phase != PHASE_HEADER) {
+        refuse_message(s, r);
+        return;
+    }
+    s->phase = PHASE_OPENING;
+    if (!h.has_addresses)
+        return;
+    activation_set_proxied(s->c, &h.client, &h.server);
+    (void)snprintf(about, sizeof about, "client=%s ", s->c->client.text);
+    log_about(about);
+}
+
 /* The policies auth and optional: a handler answers before TLS. Once. */
 static void start_plaintext(struct session *s, struct message_reader *r)
 {
     if (s->phase != PHASE_OPENING || s->stopping || s->o->starttls == NULL ||
-        !policy_has_handler(policy_for(s->o, &s->c->client, &s->c->server))) {
+        !policy_has_handler(policy_for(s->o, s->c))) {
         refuse_message(s, r);
         return;
     }
@@ -277,6 +321,9 @@ bool service_take_message(struct session *s)
         break;
     case MESSAGE_LEFT:
         leave_lobby(s, &r);
+        break;
+    case MESSAGE_PROXY:
+        take_proxy(s, &r);
         break;
     case MESSAGE_NOTE:
         write_note(s, &r);

@@ -29,6 +29,7 @@ void session_bound_gate(struct session *s)
 {
     const struct options *o = s->o;
     unsigned grace = o->timeout_grace != 0 ? o->timeout_grace : LAST_SECONDS;
+    unsigned header = o->proxy_protocol ? o->timeout_handshake : 0;
 
     s->gate_kill_at = 0;
     if (s->phase == PHASE_ENDED || s->gate < 0)
@@ -37,7 +38,8 @@ void session_bound_gate(struct session *s)
         s->gate_kill_at = io_deadline(o->timeout_session + 2 * grace + SLACK_SECONDS);
     else if (s->phase < PHASE_SESSION && !o->ucspi_tls && o->timeout_handshake != 0 &&
              (o->starttls == NULL || o->timeout_lobby != 0))
-        s->gate_kill_at = io_deadline(o->timeout_handshake + o->timeout_lobby + SLACK_SECONDS);
+        s->gate_kill_at =
+            io_deadline(header + o->timeout_handshake + o->timeout_lobby + SLACK_SECONDS);
 }
 
 int session_send(struct session *s, enum message_type type)
@@ -155,8 +157,10 @@ void session_summarise(const struct session *s)
     }
     if (s->handler_ran)
         (void)snprintf(handler, sizeof handler, " handler=%d", s->handler_result);
-    log_note("server=%s start=%s%s%s%s%s%s%s%s%s in=%llu out=%llu seconds=%lld.%lld end=%s",
-             s->c->server.text, start_word(s), s->o->starttls != NULL ? " dialect=" : "",
+    log_note("server=%s%s%s start=%s%s%s%s%s%s%s%s%s in=%llu out=%llu seconds=%lld.%lld end=%s",
+             s->c->server.text, s->c->proxied ? " proxy=" : "",
+             s->c->proxied ? s->c->proxy.text : "", start_word(s),
+             s->o->starttls != NULL ? " dialect=" : "",
              s->o->starttls != NULL ? s->o->starttls : "", tls, name, alpn,
              s->have_facts ? f->resumed ? " resumed=yes" : " resumed=no" : "",
              client_words(client, sizeof client, &f->client), handler, (unsigned long long)s->in,

@@ -22,6 +22,7 @@
 
 /* How far the gate has come; it may not go back. */
 enum phase {
+    PHASE_HEADER,    /* a PROXY header has to come first */
     PHASE_OPENING,   /* nothing yet */
     PHASE_PLAINTEXT, /* a handler answers behind the lobby */
     PHASE_TLS_NEXT,  /* ... and has been ended again */

@@ -14,7 +14,7 @@ LAYERS = [
     ['der', 'io', 'log', 'message', 'utf8'],
     ['config', 'peer', 'facts', 'dn', 'pem', 'x509'],
     ['options', 'certs', 'chain'],
-    ['activation', 'alert', 'dialect', 'environment', 'hello', 'identity', 'jail', 'keys', 'report', 'suites'],
+    ['activation', 'alert', 'dialect', 'environment', 'hello', 'identity', 'jail', 'keys', 'proxy', 'report', 'suites'],
     ['policy', 'staple', 'trust'],
     ['clientca'],
     ['clientcert'],
