@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, List, Optional
@@ -154,7 +154,8 @@ def running(argv, ready):
     finally:
         family = [process.pid, *(child.pid for child in processes.descendants(process.pid))]
         for pid in family:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):    # it may end by itself when its parent does
+                os.kill(pid, signal.SIGKILL)
         process.wait()
         for pid in family[1:]:
             processes.forget(pid)
