@@ -3,7 +3,8 @@
  *
  *   main → options → activation (which descriptors?) → peer (who?)
  *        → monitor: vault, fork
- *              gate: jail → lobby (STARTTLS only) → handshake → facts → relay → close
+ *              gate: jail → PROXY header (--proxy-protocol) → lobby (STARTTLS only) → handshake
+ *                    → facts → relay → close
  *              monitor: serve the vault → on facts: handler → reap → summary → exit status */
 
 #include "activation.h"

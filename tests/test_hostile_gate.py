@@ -52,6 +52,7 @@ LIES = {
     'sign-unasked': 'the gate sent a sign message that is malformed or out of turn: connection ended',
     'sign-anything': 'the gate asked for a signature on what no handshake needs: connection ended',
     'facts-unasked': 'the gate sent a facts message that is malformed or out of turn: connection ended',
+    'proxy-twice': 'the gate sent a proxy message that is malformed or out of turn: connection ended',
     'flood-notes': 'the gate sent a note message that is malformed or out of turn: connection ended',
 }
 NOTES_MAX = 40
@@ -194,6 +195,17 @@ def test_lie_ends_the_connection_and_the_log_says_so(hostile, lie, who, build):
 def test_key_of_another_kind_signs_no_hash_for_ecdsa(hostile, pair):
     end = hostile('seccomp', 'user', 'sign-anything', pair)
     assert LIES['sign-anything'] in end.log
+    assert (end.summary['end'], end.status) == ('gate-died', GATE_DIED)
+
+
+@pytest.mark.parametrize('lie, words', [
+    ('proxy-twice', LIES['proxy-twice']),
+    ('sign-twice', 'the gate sent a chain message that is malformed or out of turn: connection ended'),
+    ('facts-unasked', LIES['facts-unasked']),
+])
+def test_with_a_proxy_the_header_comes_first_and_once(hostile, lie, words):
+    end = hostile('seccomp', 'user', lie, options=['--proxy-protocol', '--proxy-trusted=127.0.0.1'])
+    assert end.log.count(words) == 1, end.log
     assert (end.summary['end'], end.status) == ('gate-died', GATE_DIED)
 
 

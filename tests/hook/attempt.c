@@ -219,6 +219,23 @@ static int facts_unasked(int vault)
     return send_and_hear(vault, &w);
 }
 
+/* Two clients for one connection; without --proxy-protocol not even one. */
+static int proxy_twice(int vault)
+{
+    uint8_t buf[128], address[4] = {192, 0, 2, 7};
+    struct message_writer w;
+
+    message_begin(&w, buf, sizeof buf, MESSAGE_PROXY);
+    for (int i = 0; i < 2; i++) {
+        message_put_number(&w, 1); /* IPv4 */
+        message_put_bytes(&w, address, sizeof address);
+        message_put_number(&w, 143);
+    }
+    if (message_send(vault, &w, NULL, 0) < 0)
+        return -1;
+    return send_and_hear(vault, &w);
+}
+
 static int flood_notes(int vault)
 {
     uint8_t buf[64];
@@ -257,6 +274,7 @@ static const struct {
     {"sign-unasked", sign_unasked},
     {"sign-anything", sign_anything},
     {"facts-unasked", facts_unasked},
+    {"proxy-twice", proxy_twice},
     {"flood-notes", flood_notes},
 };
 

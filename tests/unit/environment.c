@@ -337,6 +337,30 @@ static void no_forged_name_survives_beside_the_true_one(void **state)
     environment_free(&e);
 }
 
+static void a_name_is_taken_out_again_and_no_other(void **state)
+{
+    (void)state;
+    char *const from[] = {(char *)"TCPREMOTEHOST=a", (char *)"TCPREMOTEHOSTX=b",
+                          (char *)"HOME=TCPREMOTEHOST=c", (char *)"TCPREMOTEHOST=", NULL};
+    struct environment e;
+
+    environment_copy(&e, from);
+    environment_add(&e, "PATH", "/bin");
+    environment_remove(&e, "TCPREMOTEHOST");
+    assert_false(holds(&e, "TCPREMOTEHOST=a"));
+    assert_false(holds(&e, "TCPREMOTEHOST="));
+    assert_true(holds(&e, "HOME=TCPREMOTEHOST=c"));
+    assert_true(holds(&e, "PATH=/bin"));
+    assert_null(e.list[e.count]);
+    environment_remove(&e, "HOME");
+    environment_remove(&e, "PATH");
+    environment_remove(&e, "NONE");
+    assert_int_equal(e.count, 0);
+    environment_free(&e);
+    environment_remove(&e, "HOME");
+    assert_int_equal(e.count, 0);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -351,6 +375,7 @@ int main(void)
         cmocka_unit_test(a_resumed_session_without_name_and_exporter_is_told_so),
         cmocka_unit_test(the_exporter_is_base64),
         cmocka_unit_test(no_forged_name_survives_beside_the_true_one),
+        cmocka_unit_test(a_name_is_taken_out_again_and_no_other),
     };
 
     return cmocka_run_group_tests_name("environment", tests, NULL, NULL);

@@ -232,6 +232,40 @@ static void *drink(void *arg)
     return sum == MUCH ? arg : NULL;
 }
 
+static void peeking_takes_nothing_but_a_byte_of_a_pipe(void **state)
+{
+    (void)state;
+    char buf[8] = "";
+    bool no_peek = false;
+    int s[2], p[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, s), 0);
+    assert_int_equal(io_peek(s[0], buf, sizeof buf, &no_peek), -EAGAIN);
+    assert_int_equal(write(s[1], "abc", 3), 3);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(io_peek(s[0], buf, sizeof buf, &no_peek), 3);
+    assert_int_equal(io_peek(s[0], buf, 2, &no_peek), 2);
+    assert_false(no_peek);
+    assert_int_equal(read(s[0], buf, sizeof buf), 3);
+    assert_memory_equal(buf, "abc", 3);
+    (void)close(s[1]);
+    assert_int_equal(io_peek(s[0], buf, sizeof buf, &no_peek), 0);
+    (void)close(s[0]);
+    assert_int_equal(io_peek(s[0], buf, sizeof buf, &no_peek), -EBADF);
+    assert_false(no_peek);
+
+    assert_int_equal(pipe(p), 0);
+    assert_int_equal(write(p[1], "abc", 3), 3);
+    assert_int_equal(io_peek(p[0], buf, sizeof buf, &no_peek), 1);
+    assert_true(no_peek);
+    assert_int_equal(io_peek(p[0], buf + 1, sizeof buf - 1, &no_peek), 1);
+    assert_memory_equal(buf, "ab", 2);
+    assert_int_equal(read(p[0], buf, sizeof buf), 1);
+    (void)close(p[1]);
+    assert_int_equal(io_peek(p[0], buf, sizeof buf, &no_peek), 0);
+    (void)close(p[0]);
+}
+
 static void writing_all_waits_for_room(void **state)
 {
     (void)state;
@@ -380,6 +414,7 @@ int main(void)
         cmocka_unit_test(a_watched_descriptor_ends_the_wait),
         cmocka_unit_test(signals_neither_end_a_wait_nor_a_read),
         cmocka_unit_test(reading_and_writing_tell_errors_as_negative_errno),
+        cmocka_unit_test(peeking_takes_nothing_but_a_byte_of_a_pipe),
         cmocka_unit_test(writing_all_waits_for_room),
         cmocka_unit_test(writing_all_gives_up_at_deadline_watch_and_closed_end),
         cmocka_unit_test(flags_are_set_and_cleared),

@@ -131,6 +131,9 @@ static void what_is_not_given_has_its_default(void **state)
     assert_null(o.groups);
     assert_null(o.name);
     assert_null(o.trusted);
+    assert_false(o.proxy_protocol);
+    assert_null(o.proxy_trusted);
+    assert_int_equal(o.proxy_out, PROXY_OUT_OFF);
     assert_null(o.user);
     assert_null(o.handler_user);
     assert_null(o.chroot_dir);
@@ -152,12 +155,13 @@ static void each_option_sets_its_own_field(void **state)
 {
     (void)state;
     struct line l;
-    struct options o = good(
-        &l, "--cert=c.pem --key=k.pem --starttls=imap --policy=auth --name=mail.example.org "
-            "--trusted=192.0.2.0/24,local --user=mail:mail --handler-user=vmail --chroot=/empty "
-            "--jail=strict --stdio=socket --tls-min=1.3 --ciphers=A:B --groups=X25519 "
-            "--timeout-lobby=1 --timeout-handshake=2 --timeout-idle=3 --timeout-session=4 "
-            "--timeout-grace=5 --log=syslog --verbose -- imapd -x --cert=other");
+    struct options o =
+        good(&l, "--cert=c.pem --key=k.pem --starttls=imap --policy=auth --name=mail.example.org "
+                 "--trusted=192.0.2.0/24,local --proxy-protocol --proxy-trusted=192.0.2.1,unix "
+                 "--proxy-out=v2 --user=mail:mail --handler-user=vmail --chroot=/empty "
+                 "--jail=strict --stdio=socket --tls-min=1.3 --ciphers=A:B --groups=X25519 "
+                 "--timeout-lobby=1 --timeout-handshake=2 --timeout-idle=3 --timeout-session=4 "
+                 "--timeout-grace=5 --log=syslog --verbose -- imapd -x --cert=other");
 
     assert_string_equal(o.pairs[0].cert, "c.pem");
     assert_string_equal(o.pairs[0].key, "k.pem");
@@ -165,6 +169,9 @@ static void each_option_sets_its_own_field(void **state)
     assert_int_equal(o.policy, POLICY_AUTH);
     assert_string_equal(o.name, "mail.example.org");
     assert_string_equal(o.trusted, "192.0.2.0/24,local");
+    assert_true(o.proxy_protocol);
+    assert_string_equal(o.proxy_trusted, "192.0.2.1,unix");
+    assert_int_equal(o.proxy_out, PROXY_OUT_V2);
     assert_string_equal(o.user, "mail:mail");
     assert_string_equal(o.handler_user, "vmail");
     assert_string_equal(o.chroot_dir, "/empty");
@@ -247,6 +254,11 @@ static void good_values_are_taken(void **state)
         "--starttls=sieve",
         "--starttls=nntp",
         "--ucspi-tls",
+        "--proxy-protocol --proxy-trusted=local",
+        "--proxy-out=off",
+        "--proxy-out=v1",
+        "--proxy-out=v2",
+        "--ucspi-tls --proxy-out=off",
         "--jail=on",
         "--jail=strict",
         "--jail=off",
@@ -307,6 +319,10 @@ static void bad_values_are_refused_with_their_option_named(void **state)
         {"--tls-min=1", "--tls-min=1"},
         {"--tls-min=TLSv1.2", "--tls-min=TLSv1.2"},
         {"--trusted=", "--trusted="},
+        {"--proxy-protocol --proxy-trusted=", "--proxy-trusted="},
+        {"--proxy-protocol=yes", "--proxy-protocol=yes"},
+        {"--proxy-out=", "--proxy-out="},
+        {"--proxy-out=2", "--proxy-out=2: wants v1, v2 or off"},
         {"--ciphers=", "--ciphers="},
         {"--groups=", "--groups="},
         {"--log=", "--log="},
@@ -449,6 +465,11 @@ static void what_does_not_go_together_is_refused(void **state)
         {"--cert=c.pem --client-cert=request imapd", EX_USAGE, "--client-cert"},
         {"--cert=c.pem --ocsp=o.der --client-ca=a.pem imapd", EX_USAGE, "--ocsp"},
         {"--cert=c.pem --crl=l.pem imapd", EX_USAGE, "--crl"},
+        {"--cert=c.pem --proxy-protocol imapd", EX_USAGE, "--proxy-trusted"},
+        {"--cert=c.pem --proxy-trusted=local imapd", EX_USAGE, "--proxy-protocol"},
+        {"--cert=c.pem --ucspi-tls --proxy-protocol --proxy-trusted=::1 imapd", EX_USAGE,
+         "--proxy-protocol"},
+        {"--cert=c.pem --ucspi-tls --proxy-out=v1 imapd", EX_USAGE, "--proxy-out"},
         {"--cert=c.pem --check", 0, ""},
         {"--cert=c.pem --check imapd", 0, ""},
         {"--check", EX_USAGE, "--cert"},

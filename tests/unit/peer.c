@@ -58,6 +58,39 @@ static void an_address_is_shown_as_host_and_text(void **state)
     }
 }
 
+static void an_address_may_be_set_by_its_bytes(void **state)
+{
+    (void)state;
+    static const struct {
+        sa_family_t family;
+        uint8_t bytes[16];
+        sa_family_t becomes;
+        const char *host, *text;
+    } cases[] = {
+        {AF_INET, {192, 0, 2, 7}, AF_INET, "192.0.2.7", "192.0.2.7:143"},
+        {AF_INET6, {0x20, 1, 0xd, 0xb8, [15] = 1}, AF_INET6, "2001:db8::1", "[2001:db8::1]:143"},
+        {AF_INET6,
+         {[10] = 0xff, [11] = 0xff, [12] = 192, [14] = 2, [15] = 7},
+         AF_INET,
+         "192.0.2.7",
+         "192.0.2.7:143"},
+    };
+    struct peer p;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        memset(&p, 0x55, sizeof p);
+        peer_set_bytes(&p, cases[i].family, cases[i].bytes, 143);
+        assert_int_equal(p.family, cases[i].becomes);
+        assert_int_equal(p.port, 143);
+        assert_string_equal(p.host, cases[i].host);
+        assert_string_equal(p.text, cases[i].text);
+    }
+    peer_set_bytes(&p, AF_UNIX, NULL, 0);
+    assert_int_equal(p.family, AF_UNIX);
+    assert_string_equal(p.text, "unix");
+    assert_string_equal(p.host, "");
+}
+
 static void what_is_no_ip_address_is_named_by_its_kind(void **state)
 {
     (void)state;
@@ -173,6 +206,8 @@ static void lists_of_networks_are_taken_or_refused(void **state)
         {"192.0.2.7/32", 1, NULL},
         {"2001:db8::/32,::1/128, ::/0", 3, NULL},
         {"local", 1, NULL},
+        {"unix", 1, NULL},
+        {"::1,unix,local", 3, NULL},
         {"local,192.0.2.0/24,,2001:db8::/32,", 3, NULL},
         {"192.0.2.0/33", 0, "192.0.2.0/33"},
         {"192.0.2.0/", 0, "192.0.2.0/"},
@@ -191,6 +226,8 @@ static void lists_of_networks_are_taken_or_refused(void **state)
         {"mail.example.org", 0, "mail.example.org"},
         {"LOCAL", 0, "LOCAL"},
         {"local/8", 0, "local/8"},
+        {"UNIX", 0, "UNIX"},
+        {"unix/0", 0, "unix/0"},
         {"192.0.2.0/24,bad,::1", 0, "bad"},
         {"192.0.2.0/24;::1", 0, "192.0.2.0/24;::1"},
         {"1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa:bbbb:cccc/128", 0,
@@ -325,6 +362,18 @@ static void what_has_no_address_is_in_no_network(void **state)
     assert_int_equal(pipe(p), 0);
     assert_int_equal(peer_of(p[0], &none, &none), 0);
     assert_false(networks_hold(&n, &none, &none));
+    /* But for the word that means them, and nothing with an address. */
+    assert_int_equal(networks_parse(&n, "unix", &bad, &len), 0);
+    assert_true(networks_hold(&n, &unix_peer, &unix_peer));
+    assert_true(networks_hold(&n, &none, &none));
+    static const char *const addresses[] = {"127.0.0.1", "::1", "0.0.0.0", "192.0.2.7"};
+    for (size_t i = 0; i < sizeof addresses / sizeof addresses[0]; i++) {
+        struct peer host = peer_at(addresses[i], 1);
+        assert_false(networks_hold(&n, &host, &host));
+    }
+    struct sockaddr other = {.sa_family = AF_APPLETALK};
+    peer_set(&none, &other, sizeof other);
+    assert_false(networks_hold(&n, &none, &none));
     (void)close(p[0]);
     (void)close(p[1]);
 }
@@ -333,6 +382,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_is_shown_as_host_and_text),
+        cmocka_unit_test(an_address_may_be_set_by_its_bytes),
         cmocka_unit_test(what_is_no_ip_address_is_named_by_its_kind),
         cmocka_unit_test(both_ends_of_a_tcp_connection_are_told),
         cmocka_unit_test(a_socketpair_is_unix_and_a_pipe_is_a_pipe),
