@@ -16,9 +16,9 @@ enum message_type {
     MESSAGE_PLAINTEXT,   /* start a handler before TLS -> MESSAGE_HANDLER */
     MESSAGE_END_HANDLER, /* end the handler of the plaintext phase -> MESSAGE_ENDED */
     MESSAGE_LEFT,        /* the session goes on in plaintext: no TLS will come */
-    MESSAGE_PROXY,       /* the PROXY header has been read: the ends that it names */
     MESSAGE_NOTE,        /* a line for the log, and how grave */
     MESSAGE_END,         /* the gate's account of the connection, its last message */
+    MESSAGE_PROXY,       /* the PROXY header has been read: the ends that it names */
     /* monitor to gate */
     MESSAGE_GO,        /* the first one: whether TLS can be had at all */
     MESSAGE_CHAIN_IS,  /* certificate chain in DER, leaf first */

@@ -1,31 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* libFuzzer: the first bytes of a connection, as a PROXY header; and the same bytes as what a gate that
  * has been taken over tells the monitor of one. */
+#include "common.h"
+
 #include "proxy.h"
 
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            (void)fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                  \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Parses a copy that ends where it ends. */
 static enum proxy_verdict parse(struct proxy_header *h, const uint8_t *data, size_t size)
 {
-    uint8_t *copy = malloc(size > 0 ? size : 1);
-
-    CHECK(copy != NULL);
-    if (size > 0)
-        memcpy(copy, data, size);
+    uint8_t *copy = fuzz_copy(data, size);
     enum proxy_verdict verdict = proxy_parse(h, copy, size);
     free(copy);
     return verdict;
@@ -76,6 +62,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     message_parse(&r, data, size);
     proxy_get(&r, &part);
+    fuzz_check_text(part.client.text, sizeof part.client.text);
+    fuzz_check_text(part.server.text, sizeof part.server.text);
     CHECK(!part.has_addresses || (part.client.text[0] != '\0' && part.server.text[0] != '\0'));
     return 0;
 }

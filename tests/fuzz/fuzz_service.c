@@ -20,7 +20,7 @@
 #define MESSAGES_MAX 100
 #define NOTES_MAX 40
 
-enum setting { STARTTLS = 1, AUTH = 2, TLS = 4, UCSPI = 8, STOPPING = 16, ERRORS = 32 };
+enum setting { STARTTLS = 1, AUTH = 2, TLS = 4, UCSPI = 8, STOPPING = 16, ERRORS = 32, PROXY = 64 };
 
 /* How many of each message the monitor has sent. */
 struct tally {
@@ -59,6 +59,11 @@ static void check_session(const struct session *s, enum phase before, const stru
     /* The secrets are gone as soon as the session begins. */
     CHECK(s->phase != PHASE_SESSION || (s->vault.memory == NULL && s->vault.count == 0));
     CHECK(!s->have_facts || (s->have_tls && t->of[MESSAGE_SIGNATURE] == 1 && !s->stopping));
+    /* Who the client is has been said before all else, once, by whoever may. */
+    CHECK(s->phase != PHASE_HEADER || (s->o->proxy_protocol && !s->c->proxied));
+    CHECK(!s->c->proxied || s->o->proxy_protocol);
+    fuzz_check_text(s->c->client.text, sizeof s->c->client.text);
+    fuzz_check_text(s->c->server.text, sizeof s->c->server.text);
     CHECK(!s->left_lobby || (s->o->starttls != NULL && s->o->policy != POLICY_REQUIRED));
     if (s->have_facts) {
         fuzz_check_text(s->facts.version, sizeof s->facts.version);
@@ -108,6 +113,7 @@ static struct options make_options(unsigned settings, char **handler)
     struct options o = {.starttls = settings & STARTTLS ? "imap" : NULL,
                         .policy = settings & AUTH ? POLICY_AUTH : POLICY_REQUIRED,
                         .ucspi_tls = (settings & UCSPI) != 0 && !(settings & STARTTLS),
+                        .proxy_protocol = (settings & PROXY) != 0,
                         .tls_min = 0x0303,
                         .jail = JAIL_OFF,
                         .timeout_handshake = 30,
@@ -135,6 +141,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct session s = {.o = &o,
                         .c = &c,
                         .gate = ends[0],
+                        .phase = o.proxy_protocol ? PHASE_HEADER : PHASE_OPENING,
                         .handler = {.in = -1, .out = -1, .errors = -1},
                         .stopping = (settings & STOPPING) != 0,
                         .started = io_now(),
