@@ -24,10 +24,11 @@
 static struct {
     enum log_target target;
     enum log_level level;
+    bool json;
     bool suspended;
     log_taker *take;
     void *who;
-    char about[200];
+    char client[160];
     int way[2]; /* a pipe of our own on the way to standard error, if that is one; else -1 */
     bool stuck; /* nobody reads there: lines are lost without waiting again */
 } the_log = {.target = LOG_TO_STDERR, .level = LOG_NORMAL, .way = {-1, -1}};
@@ -59,9 +60,14 @@ void log_open(enum log_target target, enum log_level level)
     openlog("postern", LOG_PID | LOG_NDELAY, LOG_MAIL);
 }
 
-void log_about(const char *prefix)
+void log_as_json(void)
 {
-    (void)snprintf(the_log.about, sizeof the_log.about, "%s", prefix);
+    the_log.json = true;
+}
+
+void log_about(const char *client)
+{
+    (void)snprintf(the_log.client, sizeof the_log.client, "%s", client);
 }
 
 void log_redirect(log_taker *take, void *who)
@@ -128,25 +134,82 @@ static void put_all(const char *line, size_t len)
     }
 }
 
-static void to_stderr(const char *message)
-{
-    char line[2400];
-    int n =
-        snprintf(line, sizeof line, "postern[%ld]: %s%s\n", (long)getpid(), the_log.about, message);
+/* A line under construction; what does not fit is cut. */
+struct line {
+    char text[2600];
+    size_t len;
+};
 
-    if (n < 0)
-        return;
-    if ((size_t)n >= sizeof line) {
-        n = sizeof line - 1;
-        line[n - 1] = '\n';
+static void add(struct line *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void add(struct line *l, const char *format, ...)
+{
+    va_list arguments;
+    size_t room = sizeof l->text - l->len;
+
+    va_start(arguments, format);
+    int n = vsnprintf(l->text + l->len, room, format, arguments);
+    va_end(arguments);
+    if (n > 0)
+        l->len += (size_t)n < room ? (size_t)n : room - 1;
+}
+
+/* A JSON string of printable ASCII, which is what all lines consist of. */
+static void add_string(struct line *l, const char *text)
+{
+    add(l, "\"");
+    for (; *text != '\0'; text++)
+        add(l, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
+    add(l, "\"");
+}
+
+static void begin_json(struct line *l, int priority)
+{
+    struct timespec now = {0};
+    struct tm t;
+    char date[32];
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    (void)gmtime_r(&now.tv_sec, &t);
+    (void)strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &t);
+    add(l, "{\"time\": \"%s.%03ldZ\", \"pid\": %ld, \"level\": \"%s\"", date, now.tv_nsec / 1000000,
+        (long)getpid(),
+        priority == LOG_ERR    ? "error"
+        : priority == LOG_INFO ? "note"
+                               : "detail");
+    if (the_log.client[0] != '\0') {
+        add(l, ", \"client\": ");
+        add_string(l, the_log.client);
     }
-    /* All of a line at once, so that lines of several processes don't mix. */
-    put_all(line, (size_t)n);
+}
+
+static void begin_line(struct line *l)
+{
+    if (the_log.client[0] != '\0')
+        add(l, "client=%s ", the_log.client);
+}
+
+/* Sends a finished line to where the log goes. */
+static void deliver(int priority, const struct line *l)
+{
+    struct line whole = {.len = 0};
+
+    if ((the_log.target & LOG_TO_STDERR) != 0) {
+        if (!the_log.json)
+            add(&whole, "postern[%ld]: ", (long)getpid());
+        add(&whole, "%.*s", (int)(sizeof whole.text - whole.len - 2), l->text);
+        add(&whole, "\n");
+        /* All of a line at once, so that lines of several processes don't mix. */
+        put_all(whole.text, whole.len);
+    }
+    if ((the_log.target & LOG_TO_SYSLOG) != 0)
+        syslog(priority, "%s", l->text);
 }
 
 static void log_line(int priority, const char *format, va_list arguments)
 {
     char raw[2048], message[2048];
+    struct line l = {.len = 0};
     int saved = errno;
 
     if (the_log.suspended)
@@ -154,13 +217,48 @@ static void log_line(int priority, const char *format, va_list arguments)
     (void)vsnprintf(raw, sizeof raw, format, arguments);
     /* File names and the like come from outside: whatever is in them, it stays one line. */
     (void)log_sentence(message, sizeof message, raw, strlen(raw));
-    if (the_log.take != NULL)
+    if (the_log.take != NULL) {
         the_log.take(the_log.who, priority == LOG_ERR, message);
-    else if ((the_log.target & LOG_TO_STDERR) != 0)
-        to_stderr(message);
-    if (the_log.take == NULL && (the_log.target & LOG_TO_SYSLOG) != 0)
-        syslog(priority, "%s%s", the_log.about, message);
+    } else if (the_log.json) {
+        begin_json(&l, priority);
+        add(&l, ", \"message\": ");
+        add_string(&l, message);
+        add(&l, "}");
+        deliver(priority, &l);
+    } else {
+        begin_line(&l);
+        add(&l, "%s", message);
+        deliver(priority, &l);
+    }
     errno = saved;
+}
+
+void log_summary(const struct log_field *fields, size_t count)
+{
+    struct line l = {.len = 0};
+    char shown[400];
+
+    if (the_log.level < LOG_NORMAL || the_log.suspended)
+        return;
+    if (the_log.json)
+        begin_json(&l, LOG_INFO);
+    else
+        begin_line(&l);
+    for (size_t i = 0; i < count; i++) {
+        (void)log_escape(shown, sizeof shown, fields[i].text, strlen(fields[i].text));
+        if (!the_log.json) {
+            add(&l, "%s%s=%s", i > 0 ? " " : "", fields[i].name, shown);
+            continue;
+        }
+        add(&l, ", \"%s\": ", fields[i].name);
+        if (fields[i].is_number)
+            add(&l, "%s", shown);
+        else
+            add_string(&l, shown);
+    }
+    if (the_log.json)
+        add(&l, "}");
+    deliver(LOG_INFO, &l);
 }
 
 void log_error(const char *format, ...)

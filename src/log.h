@@ -17,8 +17,12 @@ enum log_level { LOG_QUIET = -1, LOG_NORMAL = 0, LOG_VERBOSE = 1 };
 /* Chooses where lines go and how many of them. Until it is called: stderr, LOG_NORMAL. */
 void log_open(enum log_target target, enum log_level level);
 
-/* What each line says first, after "postern[PID]: "; copied, cut at 200 bytes. "" for nothing. */
-void log_about(const char *prefix);
+/* Makes each line a JSON object (RFC 8259): time, pid, level, client, message; log_summary() has its
+ * fields instead of a message. */
+void log_as_json(void);
+
+/* Who each line is about: "client=..." stands first in it. Copied, cut at 160 bytes. "" for nobody. */
+void log_about(const char *client);
 
 /* Gives each line to `take` instead, with `who`; NULL ends that. */
 typedef void log_taker(void *who, bool error, const char *text);
@@ -33,6 +37,16 @@ void log_suspend(bool suspended);
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_detail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A field of a summary. */
+struct log_field {
+    const char *name;
+    const char *text;
+    bool is_number; /* text is one */
+};
+
+/* Writes one line "name=value name=value", values escaped by log_escape(); a note. */
+void log_summary(const struct log_field *fields, size_t count);
 
 /* Copies len bytes of somebody else's text so that they can stand in a log line as one word:
  * printable ASCII but space, quote and backslash stays, all else becomes \xNN. Always ends with a

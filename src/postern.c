@@ -38,6 +38,8 @@ static void open_log(const struct options *o)
     bool to_syslog = o->log == LOG_CHOICE_SYSLOG || stderr_is_client;
 
     log_open(to_syslog ? LOG_TO_SYSLOG : LOG_TO_STDERR, (enum log_level)o->verbosity);
+    if (o->log == LOG_CHOICE_JSON)
+        log_as_json();
     if (o->log == LOG_CHOICE_STDERR && stderr_is_client)
         log_note("--log=stderr: standard error is the connection itself here: using syslog");
 }
@@ -58,7 +60,6 @@ static int check_words(const struct options *o)
 static int serve(const struct options *o, const struct signals *before)
 {
     struct connection c;
-    char about[160];
 
     open_log(o);
     int status = activation_take(&c);
@@ -69,8 +70,7 @@ static int serve(const struct options *o, const struct signals *before)
         activation_close(&c);
         return EX_USAGE;
     }
-    (void)snprintf(about, sizeof about, "client=%s ", c.client.text);
-    log_about(about);
+    log_about(c.client.text);
     return monitor_run(&c, o, before, gate_run);
 }
 

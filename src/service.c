@@ -182,7 +182,6 @@ static void take_facts(struct session *s, struct message_reader *r)
 static void take_proxy(struct session *s, struct message_reader *r)
 {
     struct proxy_header h;
-    char about[160];
 
     proxy_get(r, &h);
     if (!message_complete(r) || s->phase != PHASE_HEADER) {
@@ -193,8 +192,7 @@ static void take_proxy(struct session *s, struct message_reader *r)
     if (!h.has_addresses)
         return;
     activation_set_proxied(s->c, &h.client, &h.server);
-    (void)snprintf(about, sizeof about, "client=%s ", s->c->client.text);
-    log_about(about);
+    log_about(s->c->client.text);
 }
 
 /* The policies auth and optional: a handler answers before TLS. Once. */

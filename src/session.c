@@ -119,51 +119,71 @@ static const char *start_word(const struct session *s)
     return s->left_lobby ? "plaintext" : "starttls";
 }
 
-/* Who the client is, by its certificate. */
-static char *client_words(char *text, size_t size, const struct client_facts *c)
-{
-    char user[FACTS_USER_MAX + 2];
+/* The summary under construction. */
+struct summary {
+    struct log_field fields[24];
+    size_t count;
+    char numbers[6][24];
+    size_t number_count;
+};
 
-    *text = '\0';
-    if (c->verify == CLIENT_NONE)
-        (void)snprintf(text, size, " client-cert=none");
-    else if (c->verify == CLIENT_VERIFIED && c->user[0] == '\0')
-        (void)snprintf(text, size, " client-cert=ok");
-    else if (c->verify == CLIENT_VERIFIED)
-        (void)snprintf(text, size, " client-cert=ok user=%s",
-                       log_escape(user, sizeof user, c->user, strlen(c->user)));
+static void add_text(struct summary *m, const char *name, const char *text)
+{
+    if (m->count < sizeof m->fields / sizeof m->fields[0])
+        m->fields[m->count++] = (struct log_field){.name = name, .text = text};
+}
+
+/* What is empty is not there. */
+static void add_if(struct summary *m, const char *name, const char *text)
+{
+    if (*text != '\0')
+        add_text(m, name, text);
+}
+
+static char *add_number(struct summary *m, const char *name, unsigned long long number)
+{
+    char *text = m->numbers[m->number_count++];
+
+    (void)snprintf(text, sizeof m->numbers[0], "%llu", number);
+    m->fields[m->count++] = (struct log_field){.name = name, .text = text, .is_number = true};
     return text;
+}
+
+static void add_facts(struct summary *m, const struct facts *f)
+{
+    add_text(m, "tls", f->version);
+    add_text(m, "cipher", f->cipher);
+    add_text(m, "group", f->group);
+    add_if(m, "sni", f->name);
+    add_if(m, "alpn", f->alpn);
+    add_text(m, "resumed", f->resumed ? "yes" : "no");
+    if (f->client.verify == CLIENT_NONE)
+        add_text(m, "client-cert", "none");
+    else if (f->client.verify == CLIENT_VERIFIED)
+        add_text(m, "client-cert", "ok");
+    if (f->client.verify == CLIENT_VERIFIED)
+        add_if(m, "user", f->client.user);
 }
 
 void session_summarise(const struct session *s)
 {
-    char tls[200] = "", name[300] = "", alpn[80] = "", handler[24] = "", client[300];
-    char shown[3][128], shown_name[280];
-    const struct facts *f = &s->facts;
-    io_time ms = io_now() - s->started;
+    struct summary m = {.count = 0};
+    unsigned long long ms = (unsigned long long)(io_now() - s->started);
 
-    if (s->have_facts) {
-        (void)log_escape(shown[0], sizeof shown[0], f->version, strlen(f->version));
-        (void)log_escape(shown[1], sizeof shown[1], f->cipher, strlen(f->cipher));
-        (void)log_escape(shown[2], sizeof shown[2], f->group, strlen(f->group));
-        (void)snprintf(tls, sizeof tls, " tls=%.20s cipher=%.64s group=%.24s", shown[0], shown[1],
-                       shown[2]);
-        if (f->name[0] != '\0')
-            (void)snprintf(name, sizeof name, " sni=%s",
-                           log_escape(shown_name, sizeof shown_name, f->name, strlen(f->name)));
-        if (f->alpn[0] != '\0')
-            (void)snprintf(alpn, sizeof alpn, " alpn=%s",
-                           log_escape(shown[0], sizeof shown[0], f->alpn, strlen(f->alpn)));
-    }
+    add_text(&m, "server", s->c->server.text);
+    if (s->c->proxied)
+        add_text(&m, "proxy", s->c->proxy.text);
+    add_text(&m, "start", start_word(s));
+    if (s->o->starttls != NULL)
+        add_text(&m, "dialect", s->o->starttls);
+    if (s->have_facts)
+        add_facts(&m, &s->facts);
     if (s->handler_ran)
-        (void)snprintf(handler, sizeof handler, " handler=%d", s->handler_result);
-    log_note("server=%s%s%s start=%s%s%s%s%s%s%s%s%s in=%llu out=%llu seconds=%lld.%lld end=%s",
-             s->c->server.text, s->c->proxied ? " proxy=" : "",
-             s->c->proxied ? s->c->proxy.text : "", start_word(s),
-             s->o->starttls != NULL ? " dialect=" : "",
-             s->o->starttls != NULL ? s->o->starttls : "", tls, name, alpn,
-             s->have_facts ? f->resumed ? " resumed=yes" : " resumed=no" : "",
-             client_words(client, sizeof client, &f->client), handler, (unsigned long long)s->in,
-             (unsigned long long)s->out, (long long)(ms / 1000), (long long)(ms % 1000 / 100),
-             ending_name(s->ending));
+        add_number(&m, "handler", (unsigned)s->handler_result);
+    add_number(&m, "in", s->in);
+    add_number(&m, "out", s->out);
+    char *seconds = add_number(&m, "seconds", 0);
+    (void)snprintf(seconds, sizeof m.numbers[0], "%llu.%llu", ms / 1000, ms % 1000 / 100);
+    add_text(&m, "end", ending_name(s->ending));
+    log_summary(m.fields, m.count);
 }

@@ -152,7 +152,7 @@ static void a_line_says_program_process_and_about(void **state)
     (void)state;
     char wanted[128];
 
-    log_about("client=192.0.2.7:50122 ");
+    log_about("192.0.2.7:50122");
     struct ear e = hear();
     log_error("it is broken");
     heard(e);
@@ -177,7 +177,7 @@ static void an_over_long_line_is_cut_and_still_one_line(void **state)
     size_t len = strlen(said);
     assert_in_range(len, 1000, 2400);
     assert_ptr_equal(strchr(said, '\n'), said + len - 1);
-    assert_in_range(strspn(strchr(said, 'y'), "y"), 190, 200);
+    assert_int_equal(strspn(strchr(said, 'y'), "y"), 159);
 }
 
 static void a_line_stays_one_line_whatever_is_in_it(void **state)
