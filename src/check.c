@@ -8,14 +8,20 @@
 #include "jail.h"
 #include "report.h"
 #include "suites.h"
+#include "ticket_file.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
+
+#define DAY 86400
+#define TICKET_KEY_DAYS 14 /* older ones are said to be old: twice a week's rotation */
 
 #ifndef POSTERN_VERSION
 #define POSTERN_VERSION "development"
@@ -34,15 +40,55 @@ static void check_tls(struct report *r, const struct options *o)
                 suites_ciphers(o->tls_min, o->ciphers));
     report_line(r, VERDICT_NOTE, "groups%s: %s", o->groups != NULL ? "" : " (default)",
                 suites_groups(o->groups));
-    report_line(
-        r, VERDICT_NOTE,
-        "no session tickets or resumption, no early data, no renegotiation, no compression; "
-        "client certificates are %s",
-        o->client_cert == CLIENT_CERT_OFF       ? "not asked for"
-        : o->client_cert == CLIENT_CERT_REQUEST ? "asked for, with --client-ca"
-                                                : "required, with --client-ca");
+    report_line(r, VERDICT_NOTE,
+                "%sno early data, no renegotiation, no compression; client certificates are %s",
+                tickets_wanted(o) ? "" : "no session tickets or resumption, ",
+                o->client_cert == CLIENT_CERT_OFF       ? "not asked for"
+                : o->client_cert == CLIENT_CERT_REQUEST ? "asked for, with --client-ca"
+                                                        : "required, with --client-ca");
     if (o->tls_min < 0x0303)
         report_line(r, VERDICT_WARN, "--tls-min: TLS 1.0 and 1.1 are broken (RFC 8996)");
+}
+
+static void report_ticket_keys(struct report *r, const struct options *o, const struct tickets *t)
+{
+    char date[32];
+    struct tm when;
+    long long days = ((long long)time(NULL) - (long long)t->keys[0].made) / DAY;
+
+    (void)gmtime_r(&t->keys[0].made, &when);
+    (void)strftime(date, sizeof date, "%Y-%m-%d", &when);
+    report_line(r, VERDICT_OK,
+                "%s: %zu ticket key%s, not readable by others, the newest of %s; tickets are good "
+                "for %u seconds",
+                o->tickets, t->count, t->count == 1 ? "" : "s", date, o->ticket_lifetime);
+    if (days > TICKET_KEY_DAYS)
+        report_line(r, VERDICT_WARN,
+                    "%s: its newest key is %lld days old: let cron run `postern "
+                    "--new-ticket-key=%s' each day",
+                    o->tickets, days, o->tickets);
+}
+
+static void check_tickets(struct report *r, const struct options *o)
+{
+    if (o->tickets != NULL && !tickets_wanted(o))
+        report_line(r, VERDICT_NOTE,
+                    "--tickets=%s: not used: where clients are asked for certificates, no session "
+                    "is resumed",
+                    o->tickets);
+    if (!tickets_wanted(o))
+        return;
+    struct tickets *t = calloc(1, sizeof *t);
+    if (t == NULL) {
+        report_line(r, VERDICT_FAIL, "%s: out of memory", o->tickets);
+        return;
+    }
+    if (ticket_file_read(t, o->tickets) < 0)
+        r->failed = true; /* the log's line is in the report */
+    else
+        report_ticket_keys(r, o, t);
+    explicit_bzero(t, sizeof *t);
+    free(t);
 }
 
 /* "30", or "none" for 0. */
@@ -235,6 +281,7 @@ int check_run(const struct options *o, FILE *out)
     check_start(&r, o);
     check_tls(&r, o);
     check_clients(&r, o);
+    check_tickets(&r, o);
     check_timeouts(&r, o);
     check_handler(&r, o);
     check_jail(&r, o);

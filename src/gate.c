@@ -14,6 +14,7 @@
 #include "suites.h"
 #include "tls.h"
 #include "vault.h"
+#include "vault_tickets.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -39,7 +40,8 @@ struct gate {
     struct ucspi *ucspi;           /* NULL: the handler's descriptors come from the monitor */
     struct trust *trust;           /* for client certificates */
     int vault;
-    char host[256]; /* our name in greetings */
+    struct ticket_names tickets; /* that the vault can open; none: it can't seal any either */
+    char host[256];              /* our name in greetings */
     uint64_t in, out;
     bool overstayed;
     bool handler_exited; /* the monitor has said so */
@@ -199,6 +201,34 @@ static int ask_for_signature(void *who, enum sign_as how, const uint8_t *data, s
     return rc;
 }
 
+static int ask_to_seal(void *who, unsigned version, const uint8_t *plain, size_t len,
+                       uint8_t *sealed, size_t *sealed_len)
+{
+    struct gate *g = who;
+    int rc = vault_ask_seal(g->vault, version, plain, len, sealed, sealed_len);
+
+    g->handler_exited = g->handler_exited || rc == -ECHILD;
+    return rc;
+}
+
+static int ask_to_open(void *who, unsigned version, const uint8_t *sealed, size_t sealed_len,
+                       uint8_t *plain, size_t *len, bool *old)
+{
+    struct gate *g = who;
+    int rc = vault_ask_open(g->vault, version, sealed, sealed_len, plain, len, old);
+
+    g->handler_exited = g->handler_exited || rc == -ECHILD;
+    return rc;
+}
+
+/* A ticket of another server's that is longer than the TLS library's own would end the handshake, if
+ * tickets were on. */
+static bool may_give_tickets(const struct gate *g, const struct hello *h)
+{
+    return g->tickets.count > 0 && (h->ticket_len == 0 || (h->ticket_len >= TICKETS_HEAD_SIZE &&
+                                                           tickets_know(&g->tickets, h->ticket)));
+}
+
 /* The response is judged only for clients that ask for it. */
 static void judge_staple(const struct gate *g, const struct hello *h, struct vault_chain *c)
 {
@@ -248,12 +278,18 @@ static int make_tls(struct gate *g, const struct opening *o, uint8_t *buf, struc
                               .first_len = o->len,
                               .sign = ask_for_signature,
                               .signer = g,
-                              .client = {g->o->client_cert, g->o->client_name, g->trust}};
+                              .client = {g->o->client_cert, g->o->client_name, g->trust},
+                              .resumption = {.open = ask_to_open,
+                                             .names = &g->tickets,
+                                             .who = g,
+                                             .lifetime = g->o->ticket_lifetime}};
     struct vault_chain c;
     int rc = vault_ask_chain(g->vault, &o->hello, buf, MESSAGE_MAX, &c);
 
     if (rc < 0)
         return rc;
+    if (may_give_tickets(g, &o->hello))
+        setup.resumption.seal = ask_to_seal;
     judge_staple(g, &o->hello, &c);
     setup.chain = c.der;
     setup.chain_len = c.len;
@@ -548,10 +584,11 @@ static enum ending serve_ucspi(struct gate *g)
 
 /* The monitor's first word: whether TLS can be had. Returns 0; -EPIPE when it has none; or another
  * negative errno. */
-static int wait_for_go(const struct gate *g, bool *tls)
+static int wait_for_go(struct gate *g, bool *tls)
 {
-    uint8_t buf[64];
+    uint8_t buf[64 + sizeof(struct ticket_names)];
     struct message_reader r;
+    size_t len;
     int rc = message_receive(g->vault, &r, buf, sizeof buf, false);
 
     if (rc < 0)
@@ -559,6 +596,11 @@ static int wait_for_go(const struct gate *g, bool *tls)
     if (r.type != MESSAGE_GO)
         return -ECANCELED;
     *tls = message_get_number(&r, 1) != 0;
+    g->tickets.count = (size_t)message_get_number(&r, TICKETS_KEYS_MAX);
+    for (size_t i = 0; i < g->tickets.count; i++) {
+        const uint8_t *name = message_get_bytes(&r, TICKETS_NAME_SIZE, &len);
+        memcpy(g->tickets.names[i], name, len);
+    }
     return message_complete(&r) ? 0 : -ECANCELED;
 }
 

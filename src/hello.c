@@ -196,6 +196,10 @@ static bool take_extension(struct hello *h, uint32_t type, struct cursor body)
     }
     if (type == 5) /* status_request; RFC 6066 section 8: 1 is OCSP */
         h->wants_staple = body.left > 0 && body.next[0] == 1;
+    if (type == 35) { /* session_ticket, RFC 5077 section 3.2 */
+        h->ticket_len = body.left;
+        memcpy(h->ticket, body.next, body.left < sizeof h->ticket ? body.left : sizeof h->ticket);
+    }
     if (type == 16)
         return take_protocols(h, body);
     if (type == 43) { /* supported_versions, RFC 8446 section 4.2.1: replaces the old field */

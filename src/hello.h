@@ -17,6 +17,9 @@
 /* More groups than these are not looked at. */
 #define HELLO_GROUPS_MAX 32
 
+/* How much of a session ticket is kept: what RFC 5077 calls its key's name. */
+#define HELLO_TICKET_MAX 16
+
 enum hello_verdict {
     HELLO_MORE,      /* not all there yet: read on */
     HELLO_OK,        /* a whole ClientHello */
@@ -37,9 +40,11 @@ struct hello {
     uint16_t groups[HELLO_GROUPS_MAX]; /* key exchange groups offered, RFC 8422, 8446 */
     size_t group_count;                /* 0: none named */
     char alpn[64]; /* the protocols that it offers, with commas between; cut if there are many */
-    bool wants_staple; /* it asks for an OCSP response (RFC 6066 section 8) */
-    bool tls13_suites; /* at least one TLS 1.3 cipher suite */
-    bool aead_suites;  /* at least one TLS 1.2 suite with ECDHE and an AEAD cipher */
+    size_t ticket_len;                /* of a session ticket for TLS 1.2; 0: none */
+    uint8_t ticket[HELLO_TICKET_MAX]; /* its first bytes */
+    bool wants_staple;                /* it asks for an OCSP response (RFC 6066 section 8) */
+    bool tls13_suites;                /* at least one TLS 1.3 cipher suite */
+    bool aead_suites;                 /* at least one TLS 1.2 suite with ECDHE and an AEAD cipher */
     bool ecdsa_suites; /* at least one TLS 1.2 suite for an ECDSA or Ed25519 certificate */
     bool rsa_suites;   /* at least one TLS 1.2 suite for another certificate */
     bool ecdsa_aead;   /* ... with ECDHE and an AEAD cipher */

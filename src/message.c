@@ -12,6 +12,8 @@ const char *message_name(unsigned type)
     static const char *const names[] = {
         [MESSAGE_CHAIN] = "chain",
         [MESSAGE_SIGN] = "sign",
+        [MESSAGE_SEAL] = "seal",
+        [MESSAGE_OPEN] = "open",
         [MESSAGE_FACTS] = "facts",
         [MESSAGE_PLAINTEXT] = "plaintext",
         [MESSAGE_END_HANDLER] = "end-handler",
@@ -22,6 +24,8 @@ const char *message_name(unsigned type)
         [MESSAGE_GO] = "go",
         [MESSAGE_CHAIN_IS] = "chain-is",
         [MESSAGE_SIGNATURE] = "signature",
+        [MESSAGE_SEALED] = "sealed",
+        [MESSAGE_OPENED] = "opened",
         [MESSAGE_HANDLER] = "handler",
         [MESSAGE_ENDED] = "ended",
         [MESSAGE_EXITED] = "exited",

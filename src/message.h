@@ -12,6 +12,8 @@ enum message_type {
     /* gate to monitor */
     MESSAGE_CHAIN = 1,   /* what the ClientHello asks for -> MESSAGE_CHAIN_IS */
     MESSAGE_SIGN,        /* scheme, bytes -> MESSAGE_SIGNATURE */
+    MESSAGE_SEAL,        /* TLS version, what a session is resumed from -> MESSAGE_SEALED */
+    MESSAGE_OPEN,        /* TLS version, a ticket -> MESSAGE_OPENED */
     MESSAGE_FACTS,       /* the handshake is done -> MESSAGE_HANDLER */
     MESSAGE_PLAINTEXT,   /* start a handler before TLS -> MESSAGE_HANDLER */
     MESSAGE_END_HANDLER, /* end the handler of the plaintext phase -> MESSAGE_ENDED */
@@ -20,9 +22,11 @@ enum message_type {
     MESSAGE_END,         /* the gate's account of the connection, its last message */
     MESSAGE_PROXY,       /* the PROXY header has been read: the ends that it names */
     /* monitor to gate */
-    MESSAGE_GO,        /* the first one: whether TLS can be had at all */
+    MESSAGE_GO,        /* the first one: whether TLS can be had, and the names of ticket keys */
     MESSAGE_CHAIN_IS,  /* certificate chain in DER, leaf first */
     MESSAGE_SIGNATURE, /* the signature; empty: refused */
+    MESSAGE_SEALED,    /* the ticket */
+    MESSAGE_OPENED,    /* what was sealed, and whether with an old key; empty: not to be used */
     MESSAGE_HANDLER,   /* started: carries the descriptors; or failed: carries none */
     MESSAGE_ENDED,     /* the handler of the plaintext phase has been ended */
     MESSAGE_EXITED,    /* the handler has exited by itself */

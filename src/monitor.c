@@ -391,6 +391,11 @@ int monitor_run(struct connection *c, const struct options *o, const struct sign
     /* The gate has been forked: now keys may be decoded. */
     if (s.have_tls && vault_unlock(&s.vault, o, false) < 0)
         s.have_tls = false;
+    /* Without them sessions can't be resumed: no reason to refuse anybody. */
+    if (s.have_tls && tickets_wanted(o))
+        (void)vault_load_tickets(&s.vault, o);
+    else if (s.have_tls && o->tickets != NULL)
+        log_detail("--tickets=%s: not used, since clients are asked for certificates", o->tickets);
     if (s.have_tls && o->ucspi_tls)
         (void)service_start_handler(&s, NULL, &handler_side);
     ucspi_close(&handler_side);

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sysexits.h>
 
+#define LIFETIME_MAX (7 * 86400) /* RFC 8446 section 4.6.1 */
+
 /* What kind of value an option takes, and so the type of its place in struct options. */
 enum kind {
     TEXT,    /* const char *, not empty */
@@ -142,6 +144,27 @@ static int set_client_cert(struct options *o, const char *value, const char **wa
     return 0;
 }
 
+static int set_lifetime(struct options *o, const char *value, const char **wants)
+{
+    char *end;
+
+    (void)wants;
+    errno = 0;
+    unsigned long n = strtoul(value, &end, 10);
+    if (*value < '0' || *value > '9' || *end != '\0' || errno != 0 || n < 1 || n > LIFETIME_MAX)
+        return -EINVAL;
+    o->ticket_lifetime = (unsigned)n;
+    return 0;
+}
+
+static int set_new_ticket_key(struct options *o, const char *value, const char **wants)
+{
+    (void)wants;
+    o->action = ACTION_NEW_TICKET_KEY;
+    o->new_ticket_key = value;
+    return *value == '\0' ? -EINVAL : 0;
+}
+
 static int set_check(struct options *o, const char *value, const char **wants)
 {
     (void)wants;
@@ -251,6 +274,12 @@ static const struct row rows[] = {
      NULL, NULL},
     {"client-name", 0, WORD, "PART", "where the user's name is: cn, email or san [cn]",
      AT(client_name), "wants cn, email or san", client_name_words, NULL},
+    {"tickets", 0, TEXT, "FILE", "keys of session tickets, so that sessions can be resumed",
+     AT(tickets), "wants a file; --new-ticket-key=FILE makes one", NULL, NULL},
+    {"ticket-lifetime", 0, SPECIAL, "SECONDS", "for how long a ticket is good [7200]", 0,
+     "wants a number of seconds from 1 to 604800, which is a week (RFC 8446)", NULL, set_lifetime},
+    {"new-ticket-key", 0, SPECIAL, "FILE", "put a new key first in FILE, keep three, exit", 0,
+     "wants a file", NULL, set_new_ticket_key},
     {"timeout-lobby", 0, SECONDS, "SECONDS", "for the plaintext before STARTTLS [60]",
      AT(timeout_lobby), NULL, NULL, NULL},
     {"timeout-handshake", 0, SECONDS, "SECONDS", "for the TLS handshake [30]",
@@ -448,7 +477,8 @@ static int take_line(void *who, const char *name, const char *value, char *why, 
     const struct row *row = find_row(name);
     const char *wants;
 
-    if (row == NULL || row == find_row("config") || row->set == set_help || row->set == set_version)
+    if (row == NULL || row == find_row("config") || row->set == set_help ||
+        row->set == set_version || row->set == set_new_ticket_key)
         return refuse(why, size, "no such option; the names are the long ones of --help");
     if (may_lack_argument(row)) {
         if (strcmp(value, "no") == 0)
@@ -493,6 +523,11 @@ static int check_together(const struct options *o, bool policy_given)
 {
     if (o->action == ACTION_HELP || o->action == ACTION_VERSION)
         return 0;
+    if (o->action == ACTION_NEW_TICKET_KEY) {
+        if (o->handler[0] != NULL)
+            log_error("--new-ticket-key=%s: takes one file, and no handler", o->new_ticket_key);
+        return o->handler[0] != NULL ? EX_USAGE : 0;
+    }
     if (o->pair_count == 0 && o->cert_dir == NULL) {
         log_error("no certificate: give --cert=FILE (and --key=FILE); for a trial, `openssl req "
                   "-x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem' makes one");
@@ -537,6 +572,7 @@ int options_read(struct options *o, int argc, char **argv)
     struct filling f = {.o = o, .given = given};
 
     *o = (struct options){.tls_min = 0x0303,
+                          .ticket_lifetime = 7200,
                           .timeout_lobby = 60,
                           .timeout_handshake = 30,
                           .timeout_idle = 1900,

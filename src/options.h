@@ -16,7 +16,7 @@ enum proxy_out { PROXY_OUT_OFF, PROXY_OUT_V1, PROXY_OUT_V2 };
 enum log_choice { LOG_CHOICE_AUTO, LOG_CHOICE_STDERR, LOG_CHOICE_SYSLOG, LOG_CHOICE_JSON };
 enum client_cert { CLIENT_CERT_OFF, CLIENT_CERT_REQUEST, CLIENT_CERT_REQUIRE };
 enum client_name { CLIENT_NAME_CN, CLIENT_NAME_EMAIL, CLIENT_NAME_SAN };
-enum action { ACTION_SERVE, ACTION_CHECK, ACTION_HELP, ACTION_VERSION };
+enum action { ACTION_SERVE, ACTION_CHECK, ACTION_HELP, ACTION_VERSION, ACTION_NEW_TICKET_KEY };
 
 /* A certificate chain and its key; key == NULL: in the same file. */
 struct pair {
@@ -57,7 +57,10 @@ struct options {
     enum client_cert client_cert;
     const char *crl; /* NULL: none */
     enum client_name client_name;
-    unsigned timeout_lobby; /* seconds; 0: none. So are all of these */
+    const char *tickets;        /* file with the keys of session tickets; NULL: no tickets */
+    unsigned ticket_lifetime;   /* seconds */
+    const char *new_ticket_key; /* file that is to get a new one */
+    unsigned timeout_lobby;     /* seconds; 0: none. So are all of these */
     unsigned timeout_handshake;
     unsigned timeout_idle;
     unsigned timeout_session;

@@ -16,6 +16,7 @@
 #include "monitor.h"
 #include "options.h"
 #include "policy.h"
+#include "ticket_file.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -52,6 +53,10 @@ static int check_words(const struct options *o)
     if (o->starttls != NULL && dialect_find(o->starttls) == NULL) {
         log_error("--starttls=%s: wants imap, pop3, smtp, lmtp, sieve or nntp; see --help",
                   log_escape(shown, sizeof shown, o->starttls, strlen(o->starttls)));
+        return EX_USAGE;
+    }
+    if (o->tickets != NULL && !tickets_available()) {
+        log_error("--tickets=%s: this TLS library was built without session tickets", o->tickets);
         return EX_USAGE;
     }
     return policy_check(o) < 0 ? EX_USAGE : 0;
@@ -98,6 +103,9 @@ int main(int argc, char **argv)
             break;
         case ACTION_CHECK:
             status = check_run(&o, stdout);
+            break;
+        case ACTION_NEW_TICKET_KEY:
+            status = ticket_file_renew(o.new_ticket_key) < 0 ? EX_CONFIG : EX_OK;
             break;
         case ACTION_SERVE:
             status = serve(&o, &before);

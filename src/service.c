@@ -6,6 +6,7 @@
 #include "message.h"
 #include "policy.h"
 #include "proxy.h"
+#include "vault_tickets.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -160,8 +161,9 @@ static void tell_nameless(const struct session *s)
 static void take_facts(struct session *s, struct message_reader *r)
 {
     facts_get(r, &s->facts);
-    /* There is no handshake without a signature: tickets are not given. */
-    if (!message_complete(r) || s->phase != PHASE_CHAIN || s->vault.signatures > 0 || s->stopping ||
+    /* There is no handshake without a signature, but for one that begins with a ticket of ours. */
+    bool done = s->facts.resumed ? s->vault.opened : s->vault.signatures == 0;
+    if (!message_complete(r) || s->phase != PHASE_CHAIN || !done || s->stopping ||
         !client_is_allowed(s)) {
         refuse_message(s, r);
         return;
@@ -280,6 +282,17 @@ static void give_chain(struct session *s, struct message_reader *r)
     end_unless_given(s, vault_give_chain(&s->vault, r, s->gate));
 }
 
+/* A ticket to be sealed or opened. */
+static void serve_tickets(struct session *s, struct message_reader *r)
+{
+    if (s->phase != PHASE_CHAIN)
+        refuse_message(s, r);
+    else if (r->type == MESSAGE_SEAL)
+        end_unless_given(s, vault_give_seal(&s->vault, s->o, r, s->gate));
+    else
+        end_unless_given(s, vault_give_open(&s->vault, s->o, r, s->gate));
+}
+
 /* Reads and obeys one message. Returns false when there is none. */
 bool service_take_message(struct session *s)
 {
@@ -307,6 +320,11 @@ bool service_take_message(struct session *s)
             refuse_message(s, &r);
         else
             end_unless_given(s, vault_give_signature(&s->vault, &r, s->gate));
+        break;
+    case MESSAGE_SEAL:
+    case MESSAGE_OPEN:
+        serve_tickets(s, &r);
+        explicit_bzero(buf, sizeof buf); /* the session's secret */
         break;
     case MESSAGE_FACTS:
         take_facts(s, &r);
@@ -337,10 +355,14 @@ bool service_take_message(struct session *s)
 
 int service_begin(struct session *s)
 {
-    uint8_t buf[16];
+    uint8_t buf[64 + sizeof(struct ticket_names)];
+    const struct tickets *t = s->vault.tickets;
     struct message_writer w;
 
     message_begin(&w, buf, sizeof buf, MESSAGE_GO);
     message_put_number(&w, s->have_tls);
+    message_put_number(&w, t != NULL ? t->count : 0);
+    for (size_t i = 0; t != NULL && i < t->count; i++)
+        message_put_bytes(&w, t->keys[i].name, TICKETS_NAME_SIZE);
     return message_send(s->gate, &w, NULL, 0);
 }

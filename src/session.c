@@ -153,7 +153,7 @@ static void add_facts(struct summary *m, const struct facts *f)
 {
     add_text(m, "tls", f->version);
     add_text(m, "cipher", f->cipher);
-    add_text(m, "group", f->group);
+    add_if(m, "group", f->group); /* a session resumed in TLS 1.2 has exchanged no keys */
     add_if(m, "sni", f->name);
     add_if(m, "alpn", f->alpn);
     add_text(m, "resumed", f->resumed ? "yes" : "no");

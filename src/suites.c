@@ -198,12 +198,6 @@ int suites_set(struct WOLFSSL_CTX *context, unsigned version, const char *cipher
     (void)wolfSSL_CTX_set_session_cache_mode(context, WOLFSSL_SESS_CACHE_OFF);
 #endif
     wolfSSL_CTX_set_verify(context, WOLFSSL_VERIFY_NONE, NULL);
-#ifdef HAVE_SESSION_TICKET
-    (void)wolfSSL_CTX_NoTicketTLSv12(context);
-#ifdef WOLFSSL_TLS13
-    (void)wolfSSL_CTX_no_ticket_TLSv13(context);
-#endif
-#endif
     return set_groups(context, groups, why);
 }
 
@@ -244,6 +238,9 @@ void suites_print_version(FILE *out)
 #endif
 #ifdef HAVE_ED25519
         "Ed25519",
+#endif
+#ifdef HAVE_SESSION_TICKET
+        "tickets",
 #endif
 #ifdef HAVE_KEYING_MATERIAL
         "exporter",

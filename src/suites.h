@@ -14,7 +14,7 @@
 struct WOLFSSL_CTX;
 
 /* Sets the lowest version (0x0303: TLS 1.2) and the lists (NULL: the defaults), and switches off
- * what is not wanted: session cache, client certificates, tickets. Returns 0, or -EINVAL and the
+ * what is not wanted: session cache, client certificates. Returns 0, or -EINVAL and the
  * reason in `why`. */
 int suites_set(struct WOLFSSL_CTX *context, unsigned version, const char *ciphers,
                const char *groups, char *why);

@@ -41,6 +41,7 @@ struct tls {
     size_t header_len;
     struct staple staple;
     tls_signer *sign;
+    struct resumption resumption;
     void *signer;
     int sign_error;
     struct clientcert *client; /* NULL: not asked for, or the handshake is done */
@@ -285,6 +286,12 @@ static int make_context(struct tls *t, const struct tls_setup *setup, char *why)
     int rc = suites_set(t->context, setup->version_min, setup->ciphers, setup->groups, why);
     if (rc < 0)
         return rc;
+    if (setup->resumption.seal == NULL) {
+        resumption_forbid(t->context);
+    } else {
+        t->resumption = setup->resumption;
+        resumption_allow(t->context, &t->resumption);
+    }
     int error = wolfSSL_CTX_use_certificate_chain_buffer_format(
         t->context, setup->chain, (long)setup->chain_len, WOLFSSL_FILETYPE_ASN1);
     if (error != WOLFSSL_SUCCESS) {
@@ -379,6 +386,10 @@ static int explain(struct tls *t, int error, char *why)
 
     memset(&alerts, 0, sizeof alerts);
     (void)wolfSSL_get_alert_history(t->ssl, &alerts);
+    if (t->resumption.error != 0) {
+        (void)snprintf(why, TLS_WHY_SIZE, "no session ticket: %s", strerror(-t->resumption.error));
+        return t->resumption.error;
+    }
     if (t->sign_error != 0) {
         (void)snprintf(why, TLS_WHY_SIZE, "no signature: %s", strerror(-t->sign_error));
         return t->sign_error;

@@ -6,6 +6,7 @@
 #include "clientcert.h"
 #include "facts.h"
 #include "io.h"
+#include "resumption.h"
 #include "suites.h"
 
 #include <stdbool.h>
@@ -31,6 +32,7 @@ struct tls_setup {
     struct clientcert_setup client;
     tls_signer *sign;
     void *signer;
+    struct resumption resumption;
 };
 
 struct tls;

@@ -3,6 +3,7 @@
 
 #include "keys.h"
 #include "log.h"
+#include "ticket_file.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -252,6 +253,25 @@ static int load_named(struct vault *v, bool thorough)
     return load_name_once(v, thorough);
 }
 
+int vault_load_tickets(struct vault *v, const struct options *o)
+{
+    struct tickets *t = (struct tickets *)(void *)map_secret(sizeof *t);
+
+    if (t == NULL) {
+        log_error("no memory for ticket keys");
+        return -ENOMEM;
+    }
+    int rc = ticket_file_read(t, o->tickets);
+    if (rc < 0) {
+        (void)munmap(t, sizeof *t);
+        return rc;
+    }
+    v->tickets = t;
+    v->seals = TICKETS_SEALS;
+    v->opens = TICKETS_OPENS;
+    return 0;
+}
+
 static int make_files(struct vault *v)
 {
     if (v->files == NULL)
@@ -394,10 +414,9 @@ static void warn_of_dates(const struct vault_pair *p)
 
 int vault_give_chain(struct vault *v, struct message_reader *r, int gate)
 {
-    char name[HELLO_NAME_MAX + 1];
     struct fits fits;
 
-    message_get_text(r, name, sizeof name);
+    message_get_text(r, v->name, sizeof v->name);
     fits.rsa = (enum fit)message_get_number(r, FIT_GOOD);
     fits.ecdsa = (enum fit)message_get_number(r, FIT_GOOD);
     fits.ed25519 = (enum fit)message_get_number(r, FIT_GOOD);
@@ -406,7 +425,7 @@ int vault_give_chain(struct vault *v, struct message_reader *r, int gate)
         log_error("the gate sent a malformed chain message: connection ended");
         return -EBADMSG;
     }
-    enum chain_verdict verdict = choose(v, &fits, name);
+    enum chain_verdict verdict = choose(v, &fits, v->name);
     if (v->chosen != NULL)
         warn_of_dates(v->chosen);
     return send_chain(gate, verdict, v->chosen, wants_staple);
@@ -499,14 +518,19 @@ void vault_wipe(struct vault *v)
         v->memory = NULL;
     }
     v->count = 0;
+    if (v->tickets != NULL) {
+        explicit_bzero(v->tickets, sizeof *v->tickets);
+        (void)munmap(v->tickets, sizeof *v->tickets);
+        v->tickets = NULL;
+    }
     keys_forget();
 #ifdef __GLIBC__
     (void)malloc_trim(0);
 #endif
 }
 
-static int ask(int vault, const struct message_writer *w, struct message_reader *r, uint8_t *buf,
-               size_t size, enum message_type wanted)
+int vault_ask(int vault, const struct message_writer *w, struct message_reader *r, uint8_t *buf,
+              size_t size, enum message_type wanted)
 {
     int rc = message_send(vault, w, NULL, 0);
 
@@ -541,7 +565,7 @@ int vault_ask_chain(int vault, const struct hello *h, uint8_t *buf, size_t size,
     message_put_number(&w, fit_for(h, h->ecdsa, h->ecdsa_aead));
     message_put_number(&w, fit_for(h, h->ed25519, h->ecdsa_aead));
     message_put_number(&w, h->wants_staple);
-    int rc = ask(vault, &w, &r, buf, size, MESSAGE_CHAIN_IS);
+    int rc = vault_ask(vault, &w, &r, buf, size, MESSAGE_CHAIN_IS);
     if (rc < 0)
         return rc;
     size_t verdict = (size_t)message_get_number(&r, CHAIN_BROKEN);
@@ -561,7 +585,7 @@ int vault_ask_signature(int vault, enum sign_as how, const uint8_t *data, size_t
     message_begin(&w, buf, sizeof buf, MESSAGE_SIGN);
     message_put_number(&w, how);
     message_put_bytes(&w, data, len);
-    int rc = ask(vault, &w, &r, buf, sizeof buf, MESSAGE_SIGNATURE);
+    int rc = vault_ask(vault, &w, &r, buf, sizeof buf, MESSAGE_SIGNATURE);
     if (rc < 0)
         return rc;
     const uint8_t *bytes = message_get_bytes(&r, *sig_len, &got);

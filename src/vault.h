@@ -9,6 +9,7 @@
 #include "hello.h"
 #include "message.h"
 #include "options.h"
+#include "tickets.h"
 
 struct vault_pair {
     const char *cert_file;
@@ -31,6 +32,11 @@ struct vault {
     const struct vault_pair *chosen; /* the pair whose chain the gate was given */
     unsigned signatures;             /* how many more the gate may ask for */
     bool old_versions; /* TLS 1.0 and 1.1 are allowed, and with them SHA-1 in signatures */
+    char name[HELLO_NAME_MAX + 1]; /* the server name that the gate has asked a chain for */
+    struct tickets *tickets;       /* in a mapping like `memory`; NULL: no tickets */
+    unsigned seals;                /* how many tickets more the gate may have sealed */
+    unsigned opens;                /* ... and opened */
+    bool opened;                   /* one could be opened: a signature may not be needed */
 };
 
 /* Reads the chains and keys of the options; the keys are not decoded or decrypted yet, so that a fork
@@ -42,6 +48,10 @@ int vault_load(struct vault *v, const struct options *o);
  * has been forked: it decodes keys. `thorough` computes an ECDSA key's public half instead of believing the file (--check).
  * Returns 0, or logs one line and returns -EINVAL. */
 int vault_unlock(struct vault *v, const struct options *o, bool thorough);
+
+/* Reads the ticket keys of --tickets; to be called after vault_unlock(), once the gate has been forked.
+ * Returns 0, or logs one line and returns a negative errno: then there are no tickets. */
+int vault_load_tickets(struct vault *v, const struct options *o);
 
 /* Answer the gate, whose message r has already been received and whose every byte is suspect.
  * Return 0; -EPIPE: the gate has left; or log one line and return a negative errno (-EBADMSG: the gate
@@ -63,6 +73,12 @@ struct vault_chain {
     const uint8_t *staple; /* an OCSP response, which has to be judged before it is used */
     size_t staple_len;     /* 0: none */
 };
+
+/* The gate's side: sends a request and receives its answer into buf. Returns 0; -ECHILD: the handler has
+ * exited; -ECANCELED: the monitor wants the connection to end, or is gone; or another negative errno.
+ * Logs nothing. */
+int vault_ask(int vault, const struct message_writer *w, struct message_reader *r, uint8_t *buf,
+              size_t size, enum message_type wanted);
 
 /* The gate's side: asks for the chain that fits the ClientHello. *c points into buf.
  * Returns 0, -ENOENT when the client can use none, -ENXIO when there is none for the name that it

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import launch, tls
+from harness import launch, resume, tls
 
 TOP = Path(__file__).resolve().parent.parent
 BUILDS = {'seccomp': ['BUILD=build/hook', 'TEST_HOOK=1'], 'bare': ['BUILD=build/hook-bare', 'TEST_HOOK=1', 'SECCOMP=0']}
@@ -53,6 +53,10 @@ LIES = {
     'sign-anything': 'the gate asked for a signature on what no handshake needs: connection ended',
     'facts-unasked': 'the gate sent a facts message that is malformed or out of turn: connection ended',
     'proxy-twice': 'the gate sent a proxy message that is malformed or out of turn: connection ended',
+    'seal-unasked': 'the gate sent a seal message that is malformed or out of turn: connection ended',
+    'seal-twice': 'the gate asked for more session tickets than one handshake needs: connection ended',
+    'open-thrice': 'the gate asked for more session tickets than one handshake needs: connection ended',
+    'resume-nothing': 'the gate sent a facts message that is malformed or out of turn: connection ended',
     'flood-notes': 'the gate sent a note message that is malformed or out of turn: connection ended',
 }
 NOTES_MAX = 40
@@ -127,6 +131,11 @@ def hostile(built, pki):
     shutil.rmtree(folder)
 
 
+@pytest.fixture
+def tickets(postern, tmp_path):
+    return resume.new_key(postern, tmp_path / 'tickets')
+
+
 def outcome(end, attempt):
     """What the gate itself says of its attempt, or None."""
     found = re.search(rf'attempt {attempt}: (.+)', end.log)
@@ -183,8 +192,8 @@ def test_without_a_jail_the_same_attempt_is_not_forbidden(hostile, attempt, resu
 @both_builds
 @as_who
 @pytest.mark.parametrize('lie', LIES)
-def test_lie_ends_the_connection_and_the_log_says_so(hostile, lie, who, build):
-    end = hostile(build, who, lie)
+def test_lie_ends_the_connection_and_the_log_says_so(hostile, tickets, lie, who, build):
+    end = hostile(build, who, lie, options=[f'--tickets={tickets}'])
     assert end.log.count(LIES[lie]) == 1, end.log
     assert outcome(end, lie) in (None, 'failed (Broken pipe)', 'failed (Connection reset by peer)'), end.log
     assert (end.summary['end'], end.status) == ('gate-died', GATE_DIED)

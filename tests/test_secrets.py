@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from harness import launch, pki as pki_module, processes, tls
+from harness import clients, launch, pki as pki_module, processes, resume, tls
 
 KINDS = ['ecdsa', 'rsa', 'ed25519']
 VERSIONS = ['1.2', '1.3']
@@ -205,6 +205,55 @@ def test_of_two_certificates_neither_key_is_left(serve, pki, version):
         client.close_notify()
         client.ends_in_order()
     assert server.wait().status == 0
+
+
+def ticket_secrets(file):
+    """What would betray a file of ticket keys: the keys themselves, and the file's text. AES begins with the key's words."""
+    found = {}
+    for number, text in enumerate(re.findall(r'^\S+Z ([0-9a-f]{64})$', file.read_text(), re.MULTILINE)):
+        every = list(forms(bytes.fromhex(text)))
+        found[f'ticket key {number}'] = Secret(parts_of(every[0]) | parts_of(every[1]), set().union(*map(words_of, every)))
+        found[f'text {number}'] = Secret(parts_of(text.encode()), set())
+    return found
+
+
+@pytest.fixture
+def tickets(postern, tmp_path):
+    for _ in range(2):
+        resume.new_key(postern, tmp_path / 'tickets')
+    return tmp_path / 'tickets'
+
+
+def test_scan_finds_ticket_keys_in_the_monitor_before_the_handshake_is_done_but_not_in_the_gate(serve, pki, tickets):
+    server = serve(['/bin/cat'], f'--tickets={tickets}')
+    secrets = ticket_secrets(tickets)
+    assert len(secrets) == 4
+    with tls.Client(server, pki.ca, handshake=False) as client:
+        gate = tls.gate_of(server.process())
+        processes.until(lambda: set(found_in(server.process().pid, secrets)) == {'ticket key 0', 'ticket key 1'},
+                        'the ticket keys, without the text that they were read from')
+        assert found_in(gate, secrets) == {}
+        client.fin()
+    server.wait()
+
+
+@pytest.mark.parametrize('version', VERSIONS)
+def test_during_a_session_ticket_keys_are_neither_in_the_gate_nor_in_the_monitor(serve, pki, tickets, version):
+    """One has been used to seal a ticket, and to open it again."""
+    server = serve(['/bin/cat'], f'--tickets={tickets}')
+    secrets = ticket_secrets(tickets)
+    context, session = clients.context(pki.ca, version), None
+    for number, resumed in enumerate((False, True)):
+        with context.wrap_socket(server.connect(), server_hostname='localhost', session=session) as connection:
+            connection.sendall(b'hello')
+            assert connection.recv(5) == b'hello'
+            session = connection.session
+            assert connection.session_reused == resumed
+            process = server.process(number)
+            assert found_in(tls.gate_of(process), secrets) == {}
+            assert found_in(process.pid, secrets) == {}
+    for _ in range(2):
+        server.wait()
 
 
 def test_the_mapping_with_the_keys_is_not_inherited_by_the_gate(serve):

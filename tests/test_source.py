@@ -14,12 +14,12 @@ LAYERS = [
     ['der', 'io', 'log', 'message', 'utf8'],
     ['config', 'peer', 'facts', 'dn', 'pem', 'x509'],
     ['options', 'certs', 'chain'],
-    ['activation', 'alert', 'dialect', 'environment', 'hello', 'identity', 'jail', 'keys', 'proxy', 'report', 'suites'],
-    ['policy', 'staple', 'trust'],
+    ['activation', 'alert', 'dialect', 'environment', 'hello', 'identity', 'jail', 'keys', 'proxy', 'report', 'suites', 'tickets'],
+    ['policy', 'resumption', 'staple', 'ticket_file', 'trust'],
     ['clientca'],
     ['clientcert'],
     ['handler', 'lobby', 'opening', 'relay', 'tls', 'ucspi', 'vault'],
-    ['client', 'session'],
+    ['client', 'session', 'vault_tickets'],
     ['service'],
     ['check_certs', 'check_clients', 'gate', 'monitor'],
     ['check'],
@@ -40,7 +40,10 @@ def test_a_file_includes_only_headers_of_lower_layers(path):
             assert LAYER[name] < LAYER[module(path)], f'{path.name} includes {name}.h'
 
 
-@pytest.mark.parametrize('header, users', [('wolfssl/', {'tls', 'suites', 'staple', 'keys', 'chain', 'pem', 'clientca', 'clientcert'}), ('seccomp.h', {'jail'})])
+@pytest.mark.parametrize('header, users', [
+    ('wolfssl/', {'tls', 'suites', 'staple', 'keys', 'chain', 'pem', 'clientca', 'clientcert', 'tickets', 'resumption'}),
+    ('seccomp.h', {'jail'}),
+])
 def test_only_those_meant_to_include_a_library(header, users):
     found = {path.stem for path in SOURCES if f'#include <{header}' in path.read_text()}
     assert found == users

@@ -436,7 +436,7 @@ class Unprivileged(launch.Direct):
 
     def copy_value(self, word):
         name, equals, value = word.partition('=')
-        if name in ('--cert', '--key'):
+        if name in ('--cert', '--key', '--tickets'):
             return name + equals + self.copy(value)
         return word
 

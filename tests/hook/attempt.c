@@ -236,6 +236,65 @@ static int proxy_twice(int vault)
     return send_and_hear(vault, &w);
 }
 
+static int ask_ticket(int vault, enum message_type type)
+{
+    uint8_t buf[256], ticket[160] = {1};
+    struct message_writer w;
+
+    message_begin(&w, buf, sizeof buf, type);
+    message_put_number(&w, 0x0304);
+    message_put_bytes(&w, ticket, sizeof ticket);
+    return send_and_hear(vault, &w);
+}
+
+static int seal_unasked(int vault)
+{
+    return ask_ticket(vault, MESSAGE_SEAL);
+}
+
+/* As many tickets as a handshake needs, and one more. */
+static int ask_too_many(int vault, enum message_type type, int enough)
+{
+    uint8_t buf[128];
+    struct message_writer w;
+
+    ask_chain(&w, buf, sizeof buf);
+    for (int i = send_and_hear(vault, &w) < 0 ? -1 : 0; i < enough; i++) {
+        if (i < 0 || ask_ticket(vault, type) < 0) {
+            errno = ENOENT; /* not even these */
+            return 1;
+        }
+    }
+    return ask_ticket(vault, type);
+}
+
+static int seal_twice(int vault)
+{
+    return ask_too_many(vault, MESSAGE_SEAL, 1);
+}
+
+static int open_thrice(int vault)
+{
+    return ask_too_many(vault, MESSAGE_OPEN, 2);
+}
+
+/* A handler for a session that no ticket has begun. */
+static int resume_nothing(int vault)
+{
+    uint8_t buf[1024];
+    struct message_writer w;
+    const struct facts facts = {.version = "TLSv1.3", .resumed = true};
+
+    ask_chain(&w, buf, sizeof buf);
+    if (send_and_hear(vault, &w) < 0 || ask_ticket(vault, MESSAGE_OPEN) < 0) {
+        errno = ENOENT;
+        return 1;
+    }
+    message_begin(&w, buf, sizeof buf, MESSAGE_FACTS);
+    facts_put(&w, &facts);
+    return send_and_hear(vault, &w);
+}
+
 static int flood_notes(int vault)
 {
     uint8_t buf[64];
@@ -275,6 +334,10 @@ static const struct {
     {"sign-anything", sign_anything},
     {"facts-unasked", facts_unasked},
     {"proxy-twice", proxy_twice},
+    {"seal-unasked", seal_unasked},
+    {"seal-twice", seal_twice},
+    {"open-thrice", open_thrice},
+    {"resume-nothing", resume_nothing},
     {"flood-notes", flood_notes},
 };
 

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tickets.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include <wolfssl/options.h>
+#include <wolfssl/wolfcrypt/aes.h>
+#include <wolfssl/wolfcrypt/sha256.h>
+
+#define FUTURE_SECONDS 60 /* by which another machine's clock may be ahead */
+
+/* How deep the library's functions go at most, as measured with a margin. */
+#define STACK_SIZE ((size_t)16 * 1024)
+
+bool tickets_available(void)
+{
+#ifdef HAVE_SESSION_TICKET
+    return true;
+#else
+    return false;
+#endif
+}
+
+bool tickets_wanted(const struct options *o)
+{
+    /* A ticket does not say whose certificate the session began with. */
+    return o->tickets != NULL && o->client_cert == CLIENT_CERT_OFF;
+}
+
+bool tickets_know(const struct ticket_names *names, const uint8_t *ticket)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (memcmp(names->names[i], ticket, TICKETS_NAME_SIZE) == 0)
+            return true;
+    return false;
+}
+
+int tickets_random(uint8_t *bytes, size_t len)
+{
+    for (size_t have = 0; have < len;) {
+        ssize_t n = getrandom(bytes + have, len - have, 0);
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        have += n > 0 ? (size_t)n : 0;
+    }
+    return 0;
+}
+
+/* The functions that use a key leave parts of it on the stack. Every one of them is called by a caller
+ * that calls this next, so that this frame lies over theirs. */
+static __attribute__((noinline)) void wipe_stack(void)
+{
+    uint8_t frame[STACK_SIZE];
+
+    explicit_bzero(frame, sizeof frame);
+}
+
+/* A digest of the key, so that a line in the file needs nothing but the key. */
+static __attribute__((noinline)) int digest_key(struct ticket_key *k)
+{
+    static const char label[] = "postern ticket key";
+    uint8_t digest[WC_SHA256_DIGEST_SIZE];
+    wc_Sha256 sha;
+    int error = wc_InitSha256(&sha);
+
+    if (error == 0)
+        error = wc_Sha256Update(&sha, (const byte *)label, sizeof label);
+    if (error == 0)
+        error = wc_Sha256Update(&sha, k->key, TICKETS_KEY_SIZE);
+    if (error == 0)
+        error = wc_Sha256Final(&sha, digest);
+    wc_Sha256Free(&sha);
+    if (error != 0)
+        return -EIO;
+    memcpy(k->name, digest, sizeof k->name);
+    return 0;
+}
+
+int tickets_name_key(struct ticket_key *k)
+{
+    int rc = digest_key(k);
+
+    wipe_stack();
+    return rc;
+}
+
+static int add_text(wc_Sha256 *sha, const char *text)
+{
+    /* With its NUL: no two lists of texts are the same bytes. */
+    return wc_Sha256Update(sha, (const byte *)text, (word32)strlen(text) + 1);
+}
+
+int tickets_context(uint8_t context[TICKETS_CONTEXT_SIZE], const struct options *o,
+                    unsigned version, const char *name)
+{
+    /* The first byte is the version of all this; the last one stands for the setting for client
+     * certificates: there are tickets only where none is asked for. */
+    const byte numbers[] = {1, (byte)(version >> 8), (byte)version, 0};
+    wc_Sha256 sha;
+    const char *start = o->starttls != NULL ? o->starttls : "immediate";
+
+    if (o->ucspi_tls)
+        start = "ucspi-tls";
+    int error = wc_InitSha256(&sha);
+    if (error == 0)
+        error = wc_Sha256Update(&sha, numbers, sizeof numbers);
+    if (error == 0)
+        error = add_text(&sha, start);
+    if (error == 0)
+        error = add_text(&sha, name);
+    if (error == 0)
+        error = add_text(&sha, o->ciphers != NULL ? o->ciphers : "");
+    if (error == 0)
+        error = wc_Sha256Final(&sha, context);
+    wc_Sha256Free(&sha);
+    return error == 0 ? 0 : -EIO;
+}
+
+static __attribute__((noinline)) int encrypt(const uint8_t *key, const uint8_t *context,
+                                             const uint8_t *nonce, const uint8_t *plain, size_t len,
+                                             uint8_t *tag, uint8_t *out)
+{
+    Aes aes;
+    int error = wc_AesInit(&aes, NULL, INVALID_DEVID);
+
+    if (error != 0)
+        return -EIO;
+    error = wc_AesGcmSetKey(&aes, key, TICKETS_KEY_SIZE);
+    if (error == 0)
+        error = wc_AesGcmEncrypt(&aes, out, plain, (word32)len, nonce, TICKETS_NONCE_SIZE, tag,
+                                 TICKETS_TAG_SIZE, context, TICKETS_CONTEXT_SIZE);
+    wc_AesFree(&aes);
+    explicit_bzero(&aes, sizeof aes);
+    return error == 0 ? 0 : -EIO;
+}
+
+static __attribute__((noinline)) int decrypt(const uint8_t *key, const uint8_t *context,
+                                             const uint8_t *nonce, const uint8_t *tag,
+                                             const uint8_t *in, size_t len, uint8_t *plain)
+{
+    Aes aes;
+    int error = wc_AesInit(&aes, NULL, INVALID_DEVID);
+
+    if (error != 0)
+        return -EIO;
+    error = wc_AesGcmSetKey(&aes, key, TICKETS_KEY_SIZE);
+    if (error == 0)
+        error = wc_AesGcmDecrypt(&aes, plain, in, (word32)len, nonce, TICKETS_NONCE_SIZE, tag,
+                                 TICKETS_TAG_SIZE, context, TICKETS_CONTEXT_SIZE);
+    wc_AesFree(&aes);
+    explicit_bzero(&aes, sizeof aes);
+    return error == 0 ? 0 : -EBADMSG;
+}
+
+int tickets_seal(const struct tickets *t, const uint8_t context[TICKETS_CONTEXT_SIZE], time_t now,
+                 const uint8_t *plain, size_t len, uint8_t *sealed, size_t *sealed_len)
+{
+    uint8_t inner[TICKETS_TIME_SIZE + TICKETS_PLAIN_MAX];
+    uint8_t *nonce = sealed + TICKETS_NAME_SIZE;
+    uint8_t *tag = nonce + TICKETS_NONCE_SIZE;
+
+    if (t->count == 0 || len > TICKETS_PLAIN_MAX)
+        return -EINVAL;
+    for (int i = 0; i < TICKETS_TIME_SIZE; i++)
+        inner[i] = (uint8_t)((uint64_t)now >> (56 - 8 * i));
+    memcpy(inner + TICKETS_TIME_SIZE, plain, len);
+    len += TICKETS_TIME_SIZE;
+    memcpy(sealed, t->keys[0].name, TICKETS_NAME_SIZE);
+    int rc = tickets_random(nonce, TICKETS_NONCE_SIZE);
+    if (rc == 0)
+        rc = encrypt(t->keys[0].key, context, nonce, inner, len, tag, sealed + TICKETS_HEAD_SIZE);
+    wipe_stack();
+    explicit_bzero(inner, sizeof inner);
+    *sealed_len = TICKETS_HEAD_SIZE + len;
+    return rc;
+}
+
+static const struct ticket_key *find_key(const struct tickets *t, const uint8_t *name)
+{
+    for (size_t i = 0; i < t->count; i++)
+        if (memcmp(t->keys[i].name, name, TICKETS_NAME_SIZE) == 0)
+            return &t->keys[i];
+    return NULL;
+}
+
+/* Judges the time at which it was sealed. */
+static int check_age(const uint8_t *inner, time_t now, unsigned lifetime)
+{
+    uint64_t then = 0;
+
+    for (int i = 0; i < TICKETS_TIME_SIZE; i++)
+        then = then << 8 | inner[i];
+    if (then > (uint64_t)now + FUTURE_SECONDS)
+        return -EKEYEXPIRED;
+    return then + lifetime < (uint64_t)now ? -EKEYEXPIRED : 0;
+}
+
+int tickets_open(const struct tickets *t, const uint8_t context[TICKETS_CONTEXT_SIZE], time_t now,
+                 unsigned lifetime, const uint8_t *sealed, size_t sealed_len, uint8_t *plain,
+                 size_t *len, bool *old)
+{
+    uint8_t inner[TICKETS_TIME_SIZE + TICKETS_PLAIN_MAX];
+    const uint8_t *nonce = sealed + TICKETS_NAME_SIZE;
+    const uint8_t *tag = nonce + TICKETS_NONCE_SIZE;
+
+    if (sealed_len < TICKETS_HEAD_SIZE + TICKETS_TIME_SIZE || sealed_len > TICKETS_SEALED_MAX)
+        return -EBADMSG;
+    const struct ticket_key *k = find_key(t, sealed);
+    if (k == NULL)
+        return -ENOKEY;
+    size_t inner_len = sealed_len - TICKETS_HEAD_SIZE;
+    int rc = decrypt(k->key, context, nonce, tag, sealed + TICKETS_HEAD_SIZE, inner_len, inner);
+    wipe_stack();
+    if (rc == 0)
+        rc = check_age(inner, now, lifetime);
+    if (rc == 0) {
+        *len = inner_len - TICKETS_TIME_SIZE;
+        memcpy(plain, inner + TICKETS_TIME_SIZE, *len);
+        *old = k != &t->keys[0];
+    }
+    explicit_bzero(inner, sizeof inner);
+    return rc;
+}
