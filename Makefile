@@ -139,7 +139,7 @@ tidy:
 
 faults: all
 	@tests/packages build check
-	@FAULTS=all POSTERN='$(abspath $(POSTERN))' $(PYTHON) -m pytest -q -p no:cacheprovider -n 2 tests/test_faults.py
+	@FAULTS=all POSTERN='$(abspath $(POSTERN))' $(PYTHON) -m pytest -q -p no:cacheprovider -n 4 tests/test_faults.py
 
 bench: all
 	@$(PYTHON) tests/bench $(POSTERN) $(CONNECTIONS)

@@ -67,16 +67,16 @@ int peer_of(int fd, struct peer *client, struct peer *server)
 
     memset(client, 0, sizeof *client);
     memset(server, 0, sizeof *server);
-    (void)snprintf(client->text, sizeof client->text, "pipe");
-    (void)snprintf(server->text, sizeof server->text, "pipe");
-    if (getsockname(fd, (struct sockaddr *)&address, &len) != 0)
+    int error = getsockname(fd, (struct sockaddr *)&address, &len) != 0 ? errno : 0;
+    const char *text = error == ENOTSOCK ? "pipe" : "unknown";
+    (void)snprintf(client->text, sizeof client->text, "%s", text);
+    (void)snprintf(server->text, sizeof server->text, "%s", text);
+    if (error != 0)
         return 0;
     peer_set(server, (struct sockaddr *)&address, len);
     len = sizeof address;
-    if (getpeername(fd, (struct sockaddr *)&address, &len) != 0) {
-        (void)snprintf(client->text, sizeof client->text, "unknown");
+    if (getpeername(fd, (struct sockaddr *)&address, &len) != 0)
         return errno == ENOTCONN ? -ENOTCONN : 0;
-    }
     peer_set(client, (struct sockaddr *)&address, len);
     return 0;
 }

@@ -11,11 +11,12 @@
 
 /* One end of a connection. */
 struct peer {
-    sa_family_t family;              /* AF_INET, AF_INET6, AF_UNIX; AF_UNSPEC: not a socket */
-    uint8_t bytes[16];               /* the address, 4 or 16 bytes of it used, network order */
-    uint16_t port;                   /* host order */
-    char host[INET6_ADDRSTRLEN];     /* "192.0.2.7", "2001:db8::1"; "" without an address */
-    char text[INET6_ADDRSTRLEN + 8]; /* "192.0.2.7:143", "[2001:db8::1]:143", "unix", "pipe" */
+    sa_family_t family;          /* AF_INET, AF_INET6, AF_UNIX; AF_UNSPEC: not a socket */
+    uint8_t bytes[16];           /* the address, 4 or 16 bytes of it used, network order */
+    uint16_t port;               /* host order */
+    char host[INET6_ADDRSTRLEN]; /* "192.0.2.7", "2001:db8::1"; "" without an address */
+    char text[INET6_ADDRSTRLEN +
+              8]; /* "192.0.2.7:143", "[2001:db8::1]:143", "unix", "pipe", "unknown" */
 };
 
 /* Fills in *p from a socket address; an IPv4-mapped IPv6 address becomes IPv4. A family that is

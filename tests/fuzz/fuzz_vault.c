@@ -135,7 +135,7 @@ static void ask_signature(struct vault *v, const uint8_t *message, size_t size)
     const uint8_t *data = message_get_bytes(&r, size, &data_len);
     CHECK(message_complete(&r) && is_needed(v, how, data, data_len));
     message_parse(&r, message, size);
-    CHECK(vault_give_signature(v, &r, ends[0]) == -EPERM &&
+    CHECK(vault_give_signature(v, &r, ends[0]) == -EBADMSG &&
           answer(MESSAGE_SIGNATURE, &len) == NULL);
     CHECK(fuzz_heard(NULL) == 1);
 }

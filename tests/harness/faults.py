@@ -253,6 +253,7 @@ SESSIONS = {'immediate': (immediate, ['/bin/cat'], []),
 @dataclass
 class Trial:
     """One session with one fault."""
+    kind: str
     fault: Fault
     outcome: Outcome
     status: int
@@ -275,6 +276,7 @@ class Injector:
 
     def __init__(self, program, postern, pair, folder, kind, options=()):
         self.program = program
+        self.kind = kind
         self.client, handler, more = SESSIONS[kind]
         self.folder = Path(folder)
         self.ca = pair.ca
@@ -289,7 +291,7 @@ class Injector:
             outcome = watch(self.client, server, self.ca)
             end = server.wait(LIMIT + 5)
         no_child_is_left()
-        trial = Trial(fault, outcome, end.status, end.log, Report.read(folder / 'report'))
+        trial = Trial(self.kind, fault, outcome, end.status, end.log, Report.read(folder / 'report'))
         shutil.rmtree(folder)
         return trial
 

@@ -626,7 +626,7 @@ static void a_second_signature_is_refused(void **state)
     for (int i = 0; i < 2; i++) {
         hash[0] = (uint8_t)(i + 1);
         write_sign_request(&w, request, sizeof request, SIGN_ECDSA, hash, sizeof hash);
-        assert_int_equal(ask_raw(&v, vault_give_signature, &w, &r, buf), -EPERM);
+        assert_int_equal(ask_raw(&v, vault_give_signature, &w, &r, buf), -EBADMSG);
         assert_int_equal(r.type, 0);
         assert_true(said_one_line());
     }
@@ -846,10 +846,11 @@ static void the_gate_takes_no_answer_but_the_one_it_asked_for(void **state)
     } cases[] = {
         {"as it should be", MESSAGE_SIGNATURE, 70, false, false, 0},
         {"the end of the session", MESSAGE_DRAIN, 0, false, false, -ECANCELED},
+        {"the end of the handler", MESSAGE_EXITED, 0, false, false, -ECHILD},
         {"another type", MESSAGE_CHAIN_IS, 70, false, false, -ECANCELED},
         {"longer than there is room", MESSAGE_SIGNATURE, 73, false, false, -EBADMSG},
         {"bytes behind it", MESSAGE_SIGNATURE, 70, false, true, -EBADMSG},
-        {"nobody", MESSAGE_SIGNATURE, 0, true, false, -EPIPE},
+        {"nobody", MESSAGE_SIGNATURE, 0, true, false, -ECANCELED},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
