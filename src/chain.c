@@ -85,6 +85,24 @@ static void add_name(struct chain *c, const char *name, size_t len)
         (void)snprintf(c->names + used, sizeof c->names - used, "%s%s", used > 0 ? "," : "", shown);
 }
 
+/* A library without its OpenSSL layer has a certificate's names backwards. */
+static void put_names_in_order(DecodedCert *d)
+{
+#if !defined(OPENSSL_EXTRA) || defined(WOLFSSL_ALT_NAMES_NO_REV)
+    DNS_entry *names = NULL;
+
+    while (d->altNames != NULL) {
+        DNS_entry *n = d->altNames;
+        d->altNames = n->next;
+        n->next = names;
+        names = n;
+    }
+    d->altNames = names;
+#else
+    (void)d;
+#endif
+}
+
 /* What the leaf tells: its key, dates and names. */
 static int take_leaf(struct chain *c, const char *file, const DecodedCert *d, const uint8_t *der)
 {
@@ -162,6 +180,7 @@ static int judge(struct chain *c, const char *file, unsigned number, struct plac
                   wc_GetErrorString(error));
         goto out;
     }
+    put_names_in_order(&d);
     memcpy(p->subject, d.subjectHash, KEYID_SIZE);
     memcpy(p->issuer, d.issuerHash, KEYID_SIZE);
     (void)log_sentence(p->name, sizeof p->name, d.subject, strnlen(d.subject, sizeof d.subject));

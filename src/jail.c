@@ -301,7 +301,8 @@ static int load_filter(const int *calls, size_t count, bool verifies)
     return rc;
 }
 
-/* What lobby, TLS library and relay need: descriptors that are there, memory, time, randomness. */
+/* What lobby, TLS library and relay need: descriptors that are there, memory (musl gives it back by
+ * madvise), time, randomness. */
 static int use_seccomp(bool verifies)
 {
     static const int calls[] = {
@@ -320,6 +321,7 @@ static int use_seccomp(bool verifies)
         SCMP_SYS(getrandom),
         SCMP_SYS(brk),
         SCMP_SYS(munmap),
+        SCMP_SYS(madvise), /* musl's free() */
         SCMP_SYS(clock_gettime),
         SCMP_SYS(clock_gettime64),
         SCMP_SYS(gettimeofday), /* a ticket's age, where the vDSO does not do it */

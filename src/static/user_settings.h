@@ -4,11 +4,12 @@
 #ifndef POSTERN_USER_SETTINGS_H
 #define POSTERN_USER_SETTINGS_H
 
-/* One thread, no sockets, no client side: postern reads the files and moves the bytes. */
+/* One thread, no sockets, no client side: postern moves the bytes. The cache of sessions is not used,
+ * but a ticket's lifetime can be set only where there is one. */
 #define SINGLE_THREADED
 #define WOLFSSL_USER_IO
 #define NO_WOLFSSL_CLIENT
-#define NO_SESSION_CACHE
+#define SMALL_SESSION_CACHE
 #define WOLFSSL_GETRANDOM
 #define WOLFSSL_IGNORE_FILE_WARN
 
@@ -26,12 +27,14 @@ int wolfSSL_UseSessionTicket(struct WOLFSSL *ssl);
 #define HAVE_SUPPORTED_CURVES
 #define HAVE_SERVER_RENEGOTIATION_INFO
 #define HAVE_EXTENDED_MASTER
+#define HAVE_FALLBACK_SCSV
 #define HAVE_SNI
 #define HAVE_ALPN
 #define HAVE_SESSION_TICKET
 #define HAVE_KEYING_MATERIAL
 
-/* Client certificates, revocation lists, stapling. */
+/* Client certificates (postern's callback sees each, the good ones too), revocation lists, stapling. */
+#define WOLFSSL_ALWAYS_VERIFY_CB
 #define HAVE_CRL
 #define HAVE_OCSP
 #define HAVE_CERTIFICATE_STATUS_REQUEST
