@@ -29,12 +29,11 @@ void facts_put(struct message_writer *w, const struct facts *f)
     put_client(w, &f->client);
 }
 
-/* The handler gets these in its environment, and may be a shell script. */
-static void get_word(struct message_reader *r, char *text, size_t size)
-{
-    static const char letters[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/";
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
+/* The handler gets these in its environment, and may be a shell script that makes paths of them. */
+static void get_word(struct message_reader *r, char *text, size_t size, const char *letters)
+{
     message_get_text(r, text, size);
     if (strspn(text, letters) != strlen(text))
         r->failed = true;
@@ -69,8 +68,8 @@ static void get_client(struct message_reader *r, struct client_facts *c)
     get_clean(r, c->subject, sizeof c->subject);
     get_clean(r, c->common_name, sizeof c->common_name);
     get_clean(r, c->issuer, sizeof c->issuer);
-    get_word(r, c->serial, sizeof c->serial);
-    get_word(r, c->fingerprint, sizeof c->fingerprint);
+    get_word(r, c->serial, sizeof c->serial, LETTERS);
+    get_word(r, c->fingerprint, sizeof c->fingerprint, LETTERS);
     message_get_text(r, c->user, sizeof c->user);
     if (c->user[0] != '\0' && !facts_is_user(c->user))
         r->failed = true;
@@ -86,11 +85,11 @@ void facts_get(struct message_reader *r, struct facts *f)
     size_t len;
 
     memset(f, 0, sizeof *f);
-    get_word(r, f->version, sizeof f->version);
-    get_word(r, f->cipher, sizeof f->cipher);
-    get_word(r, f->group, sizeof f->group);
-    get_word(r, f->name, sizeof f->name);
-    get_word(r, f->alpn, sizeof f->alpn);
+    get_word(r, f->version, sizeof f->version, LETTERS);
+    get_word(r, f->cipher, sizeof f->cipher, LETTERS);
+    get_word(r, f->group, sizeof f->group, LETTERS);
+    get_word(r, f->name, sizeof f->name, LETTERS);
+    get_word(r, f->alpn, sizeof f->alpn, LETTERS "/");
     f->resumed = message_get_number(r, 1) != 0;
     const uint8_t *exporter = message_get_bytes(r, sizeof f->exporter, &len);
     f->has_exporter = len == sizeof f->exporter;

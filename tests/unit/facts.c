@@ -230,6 +230,31 @@ static void a_user_is_a_word_that_nobody_misreads(void **state)
     assert_false(facts_is_user(longest));
 }
 
+static void what_is_no_word_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool as_name, as_alpn;
+    } cases[] = {
+        {"mail.example.org", true, true}, {"", true, true},      {"http/1.1", false, true},
+        {"../../etc/x", false, true},     {"a b", false, false}, {"$(reboot)", false, false},
+        {"a\nPATH=x", false, false},      {"a=b", false, false}, {"\033[2J", false, false},
+        {"m\303\244il", false, false},    {"a,b", false, false},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct facts named = all, spoken = all, got;
+        uint8_t buf[FACTS_MESSAGE_MAX];
+        (void)snprintf(named.name, sizeof named.name, "%s", cases[i].text);
+        (void)snprintf(spoken.alpn, sizeof spoken.alpn, "%s", cases[i].text);
+        if (read_facts(&got, buf, write_facts(buf, sizeof buf, &named)) != cases[i].as_name)
+            fail_msg("name %s", cases[i].text);
+        if (read_facts(&got, buf, write_facts(buf, sizeof buf, &spoken)) != cases[i].as_alpn)
+            fail_msg("protocol %s", cases[i].text);
+    }
+}
+
 static void every_ending_has_a_word_of_its_own(void **state)
 {
     (void)state;
@@ -269,6 +294,7 @@ int main(void)
         cmocka_unit_test(forged_facts_are_refused),
         cmocka_unit_test(forged_client_certificates_are_refused),
         cmocka_unit_test(a_user_is_a_word_that_nobody_misreads),
+        cmocka_unit_test(what_is_no_word_is_refused),
         cmocka_unit_test(every_ending_has_a_word_of_its_own),
         cmocka_unit_test(endings_give_the_exit_status_that_the_manual_names),
     };
