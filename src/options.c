@@ -483,7 +483,9 @@ static int take_line(void *who, const char *name, const char *value, char *why, 
     if (may_lack_argument(row)) {
         if (strcmp(value, "no") == 0)
             return 0;
-        if (strcmp(value, "yes") != 0)
+        if (strcmp(value, "yes") == 0)
+            value = "";
+        else if (row->argument == NULL)
             return refuse(why, size, "wants yes or no");
     }
     /* A certificate and its key go together: a pair on the command line replaces the file's. */

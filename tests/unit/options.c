@@ -668,7 +668,9 @@ static void flags_in_a_file_want_yes_or_no(void **state)
     } cases[] = {
         {"verbose = yes\n", 0, 1, false},       {"verbose = no\n", 0, 0, false},
         {"quiet = yes\n", 0, -1, false},        {"ucspi-tls = yes\n", 0, 0, true},
-        {"ucspi-tls = no\n", 0, 0, false},      {"verbose = true\n", EX_CONFIG, 0, false},
+        {"ucspi-tls = no\n", 0, 0, false},      {"check = yes\n", 0, 0, false},
+        {"check = no\n", 0, 0, false},          {"check = json\n", 0, 0, false},
+        {"check = xml\n", EX_CONFIG, 0, false}, {"verbose = true\n", EX_CONFIG, 0, false},
         {"verbose = 1\n", EX_CONFIG, 0, false}, {"verbose =\n", EX_CONFIG, 0, false},
         {"verbose\n", EX_CONFIG, 0, false},
     };
