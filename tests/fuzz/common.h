@@ -36,8 +36,8 @@ char *fuzz_text(const void *bytes, size_t len);
  * lack its LF. False at the end. */
 bool fuzz_line(const char **text, size_t *len, const char **line, size_t *line_len);
 
-/* What the log has said since this was asked last: how many lines. Each must be one of printable
- * ASCII. The text stays until the next call. */
+/* What the log has said since this was asked last: how many lines, each of them printable ASCII. The
+ * text stays until the log says something else. */
 unsigned fuzz_heard(const char **text);
 
 /* Checks that a NUL ends what stands in `size` bytes and that all before it can be printed. */

@@ -38,7 +38,6 @@ static void check_line_number(const char *said, const uint8_t *data, size_t size
 {
     unsigned long lines = 1;
 
-    said += strlen("FAIL  ");
     if (strncmp(said, path, strlen(path)) != 0)
         return;
     unsigned long line = strtoul(said + strlen(path) + 1, NULL, 10);

@@ -16,6 +16,10 @@ static void check_hello(const struct hello *h)
     CHECK(h->version_min <= h->version_max && h->version_max <= 0x03ff);
     CHECK(h->version_min == 0 ? h->version_max == 0 : h->version_min >= 0x0300);
     CHECK(h->group_count <= HELLO_GROUPS_MAX);
+    fuzz_check_text(h->alpn, sizeof h->alpn);
+    CHECK(strchr(h->alpn, ' ') == NULL);
+    CHECK(h->aead_suites == (h->ecdsa_aead || h->rsa_aead));
+    CHECK((!h->ecdsa_aead || h->ecdsa_suites) && (!h->rsa_aead || h->rsa_suites));
     /* What can use no suite can use no certificate. */
     bool tls13 = h->version_max >= 0x0304 && h->tls13_suites;
     CHECK(tls13 || !h->rsa || h->rsa_suites);
@@ -32,6 +36,7 @@ static bool same(const struct hello *a, const struct hello *b)
            a->group_count == b->group_count &&
            memcmp(a->groups, b->groups, a->group_count * sizeof a->groups[0]) == 0 &&
            strcmp(a->alpn, b->alpn) == 0 && a->wants_staple == b->wants_staple &&
+           a->ecdsa_aead == b->ecdsa_aead && a->rsa_aead == b->rsa_aead &&
            a->tls13_suites == b->tls13_suites && a->aead_suites == b->aead_suites &&
            a->ecdsa_suites == b->ecdsa_suites && a->rsa_suites == b->rsa_suites;
 }

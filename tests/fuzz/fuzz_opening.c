@@ -29,12 +29,13 @@ static void send_parts(int to, const uint8_t *data, size_t size, size_t part)
 
 static void explain_all(const struct hello *h, const struct options *options)
 {
-    static const int errors[] = {-ECANCELED, -ETIMEDOUT, -EPIPE, -EPROTO, -ENOMEM};
+    static const int errors[] = {-ECANCELED, -ETIMEDOUT,       -EPIPE,
+                                 -EPROTO,    -EPROTONOSUPPORT, -ENOMEM};
     struct outcome outcome;
 
     for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
         memset(&outcome, 0xa5, sizeof outcome);
-        opening_explain(h, errors[i], i == 4 ? "" : "it broke", options, &outcome);
+        opening_explain(h, errors[i], errors[i] == -ENOMEM ? "" : "it broke", options, &outcome);
         check_outcome(&outcome);
     }
     memset(&outcome, 0xa5, sizeof outcome);
@@ -42,6 +43,9 @@ static void explain_all(const struct hello *h, const struct options *options)
     check_outcome(&outcome);
     memset(&outcome, 0xa5, sizeof outcome);
     opening_explain_groups(&outcome);
+    check_outcome(&outcome);
+    memset(&outcome, 0xa5, sizeof outcome);
+    opening_explain_name(h, &outcome);
     check_outcome(&outcome);
 }
 

@@ -1,97 +1,103 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* libFuzzer: a letter that chooses the keys, and one message of the gate's that asks for a chain or a
- * signature: r RSA, e ECDSA, d Ed25519, b RSA and ECDSA; in upper case where TLS 1.0 is allowed. */
+/* libFuzzer: a letter that chooses the keys, one that chooses the circumstances, and one message of the
+ * gate's that asks for a chain or a signature.
+ *   r RSA, e ECDSA, d Ed25519, b RSA and ECDSA
+ *   o TLS 1.0 is allowed, s a name without a certificate is refused, n certificates are looked for by
+ *   name, f both; anything else: none of these */
 #include "common.h"
 #include "pair.h"
 
 #include "keys.h"
-#include "log.h"
 #include "message.h"
 #include "vault.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-static struct vault vaults[4][2]; /* by letter and by whether TLS 1.0 is allowed */
+#define VERDICTS 4 /* vault.c's: given, none fits, no such name, broken */
+
+static const char letters[] = "redb";
+static struct vault vaults[sizeof letters - 1];
 static int ends[2];
 
-static void load(struct vault v[2], enum key_kind first, enum key_kind second)
+static void load(struct vault *v, enum key_kind first, enum key_kind second)
 {
-    for (unsigned old = 0; old < 2; old++) {
-        struct options o = {.tls_min = old ? 0x0301 : 0x0303, .pair_count = 1};
-        o.pairs[0] = pair_make(first);
-        if (second != KEY_NONE)
-            o.pairs[o.pair_count++] = pair_make(second);
-        CHECK(vault_load(&v[old], &o) == 0 && vault_unlock(&v[old], &o, true) == 0);
-    }
+    struct options o = {.tls_min = 0x0303, .pair_count = 1};
+
+    o.pairs[0] = pair_make(first);
+    if (second != KEY_NONE)
+        o.pairs[o.pair_count++] = pair_make(second);
+    CHECK(vault_load(v, &o) == 0 && vault_unlock(v, &o, true) == 0);
 }
 
 void fuzz_begin(void)
 {
-    load(vaults[0], KEY_RSA, KEY_NONE);
-    load(vaults[1], KEY_ECDSA, KEY_NONE);
-    load(vaults[2], KEY_ED25519, KEY_NONE);
-    load(vaults[3], KEY_RSA, KEY_ECDSA);
+    load(&vaults[0], KEY_RSA, KEY_NONE);
+    load(&vaults[1], KEY_ECDSA, KEY_NONE);
+    load(&vaults[2], KEY_ED25519, KEY_NONE);
+    load(&vaults[3], KEY_RSA, KEY_ECDSA);
     CHECK(fuzz_heard(NULL) == 0);
     CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
 }
 
-static enum key_kind kind_of(const struct vault *v)
-{
-    return v->chosen->chain.kind;
-}
-
-/* The vault's answer to what was asked, or nothing. */
-static const uint8_t *answer(enum message_type type, size_t *len)
+/* The vault's answer to what was asked; false if there is none. */
+static bool has_answered(enum message_type type, struct message_reader *r)
 {
     static uint8_t buf[MESSAGE_MAX];
-    struct message_reader r;
-    int rc = message_receive(ends[1], &r, buf, sizeof buf, false);
+    int rc = message_receive(ends[1], r, buf, sizeof buf, false);
 
-    if (rc == -EAGAIN)
-        return NULL;
-    CHECK(rc == 0 && r.type == type);
-    bool given = type != MESSAGE_CHAIN_IS || message_get_number(&r, 2) == 0;
-    const uint8_t *bytes = message_get_bytes(&r, sizeof buf, len);
-    CHECK(given == (*len > 0));
-    if (type == MESSAGE_CHAIN_IS)
-        CHECK(message_get_number(&r, 0) == 0); /* no OCSP response */
-    CHECK(message_complete(&r));
-    return bytes;
+    CHECK(rc == -EAGAIN || (rc == 0 && r->type == type));
+    return rc == 0;
 }
 
-/* The chain is one of ours, whole, of a kind that was asked for; or none. */
+/* The chain is one of ours, whole, of a kind and for a name that were asked for. */
+static void check_chain(const struct vault *v, const uint8_t *message, size_t size,
+                        const uint8_t *der, size_t len)
+{
+    const struct chain *c = &v->chosen->chain;
+    struct message_reader r;
+    uint64_t fit[KEY_ED25519 + 1] = {0};
+    char name[256];
+
+    CHECK(v->chosen >= v->pairs && v->chosen < v->pairs + v->count);
+    CHECK(len == c->len && memcmp(der, c->der, len) == 0);
+    message_parse(&r, message, size);
+    message_get_text(&r, name, sizeof name);
+    for (int kind = KEY_RSA; kind <= KEY_ED25519; kind++)
+        fit[kind] = message_get_number(&r, 2);
+    CHECK(fit[c->kind] > 0 || v->old_versions);
+    CHECK(!v->strict_names || strcasecmp(name, "mail.example.org") == 0);
+}
+
 static void ask_chain(struct vault *v, const uint8_t *message, size_t size)
 {
     struct message_reader r;
-    size_t len;
+    size_t len, staple_len;
 
     message_parse(&r, message, size);
+    v->chosen = NULL;
     int rc = vault_give_chain(v, &r, ends[0]);
     CHECK(fuzz_heard(NULL) == (rc == 0 ? 0 : 1));
-    const uint8_t *der = answer(MESSAGE_CHAIN_IS, &len);
-    CHECK((der != NULL) == (rc == 0));
+    CHECK(has_answered(MESSAGE_CHAIN_IS, &r) == (rc == 0));
     if (rc < 0)
         return;
-    CHECK((v->chosen == NULL) == (len == 0));
-    if (len == 0)
-        return;
-    CHECK(v->chosen >= v->pairs && v->chosen < v->pairs + v->count);
-    const struct chain *c = &v->chosen->chain;
-    CHECK(len == c->len && memcmp(der, c->der, len) == 0);
-    /* How well it does with each kind are the message's last numbers but one. */
-    bool asked = message[size - (c->kind == KEY_RSA ? 25 : c->kind == KEY_ECDSA ? 17 : 9)] != 0;
-    CHECK(asked || v->old_versions);
+    uint64_t verdict = message_get_number(&r, VERDICTS - 1);
+    const uint8_t *der = message_get_bytes(&r, MESSAGE_MAX, &len);
+    (void)message_get_bytes(&r, MESSAGE_MAX, &staple_len);
+    CHECK(message_complete(&r) && staple_len == 0);
+    CHECK((len > 0) == (verdict == 0) && (len > 0) == (v->chosen != NULL));
+    if (len > 0)
+        check_chain(v, message, size, der, len);
 }
 
 /* What no handshake needs must not be signed: it would make the vault an oracle. */
 static bool is_needed(const struct vault *v, unsigned how, const uint8_t *data, size_t len)
 {
-    enum key_kind kind = kind_of(v);
+    enum key_kind kind = v->chosen->chain.kind;
     bool is_hash = len == 32 || len == 48 || len == 64;
 
     switch (how) {
@@ -122,12 +128,13 @@ static void ask_signature(struct vault *v, const uint8_t *message, size_t size)
     message_parse(&r, message, size);
     int rc = vault_give_signature(v, &r, ends[0]);
     CHECK(fuzz_heard(NULL) == (rc == 0 ? 0 : 1));
-    const uint8_t *signature = answer(MESSAGE_SIGNATURE, &len);
-    CHECK((signature != NULL) == (rc == 0) && v->signatures == (rc == -EBADMSG ? 1 : 0));
+    CHECK(has_answered(MESSAGE_SIGNATURE, &r) == (rc == 0));
+    CHECK(v->signatures == (rc == -EBADMSG ? 1 : 0));
     if (rc < 0)
         return;
-    CHECK(len >= 64 && len <= KEYS_SIGNATURE_MAX);
     const struct vault_pair *p = v->chosen;
+    const uint8_t *signature = message_get_bytes(&r, KEYS_SIGNATURE_MAX, &len);
+    CHECK(message_complete(&r) && len >= 64);
     for (size_t at = 0; at + 16 <= p->key_len; at += 16)
         CHECK(memmem(signature, len, v->memory + p->key_at + at, 16) == NULL);
     message_parse(&r, message, size);
@@ -135,26 +142,28 @@ static void ask_signature(struct vault *v, const uint8_t *message, size_t size)
     const uint8_t *data = message_get_bytes(&r, size, &data_len);
     CHECK(message_complete(&r) && is_needed(v, how, data, data_len));
     message_parse(&r, message, size);
-    CHECK(vault_give_signature(v, &r, ends[0]) == -EBADMSG &&
-          answer(MESSAGE_SIGNATURE, &len) == NULL);
-    CHECK(fuzz_heard(NULL) == 1);
+    CHECK(vault_give_signature(v, &r, ends[0]) == -EBADMSG && fuzz_heard(NULL) == 1);
+    CHECK(!has_answered(MESSAGE_SIGNATURE, &r));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char letters[] = "redb";
+    const char *at = size > 1 && data[0] != '\0' ? strchr(letters, data[0]) : NULL;
 
-    const char *at = size > 0 && data[0] != '\0' ? strchr(letters, tolower(data[0])) : NULL;
     if (at == NULL)
         return 0;
-    struct vault v = vaults[at - letters][isupper(data[0]) ? 1 : 0];
-    uint8_t *message = fuzz_copy(data + 1, size - 1);
-    /* Which of two was chosen is the chain message's doing; here it is the message's length. */
+    struct vault v = vaults[at - letters];
+    v.old_versions = data[1] == 'o';
+    v.strict_names = data[1] == 's' || data[1] == 'f';
+    v.cert_dir = data[1] == 'n' || data[1] == 'f' ? "/nowhere" : NULL;
+    /* Which of two is chosen is the chain message's doing; here it is the message's length. */
     v.chosen = &v.pairs[size % v.count];
-    if (size > 1 && message[0] == MESSAGE_SIGN)
-        ask_signature(&v, message, size - 1);
+    uint8_t *message = fuzz_copy(data + 2, size - 2);
+    if (size > 2 && message[0] == MESSAGE_SIGN)
+        ask_signature(&v, message, size - 2);
     else
-        ask_chain(&v, message, size - 1);
+        ask_chain(&v, message, size - 2);
+    free(v.files);
     free(message);
     return 0;
 }

@@ -3,7 +3,7 @@
 #ifndef FUZZ_PAIR_H
 #define FUZZ_PAIR_H
 
-#include "certs.h"
+#include "chain.h"
 #include "options.h"
 #include "vault.h"
 
