@@ -8,6 +8,13 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+const char *pair_name(enum key_kind kind)
+{
+    return kind == KEY_RSA     ? "mail.example.org"
+           : kind == KEY_ECDSA ? "imap.example.org"
+                               : "news.example.org";
+}
+
 struct pair pair_make(enum key_kind kind)
 {
     static char paths[KEY_ED25519 + 1][40];
@@ -22,8 +29,8 @@ struct pair pair_make(enum key_kind kind)
         (void)snprintf(
             command, sizeof command,
             "key=$(openssl genpkey -algorithm %s 2>/dev/null) && echo \"$key\" && echo \"$key\" | "
-            "openssl req -x509 -key /dev/stdin -subj /CN=mail.example.org -days 3650",
-            algorithms[kind]);
+            "openssl req -x509 -key /dev/stdin -subj /CN=%s -days 3650",
+            algorithms[kind], pair_name(kind));
         FILE *openssl = popen(command, "r");
         CHECK(openssl != NULL);
         size_t len = fread(text, 1, sizeof text, openssl);

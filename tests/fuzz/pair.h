@@ -7,8 +7,11 @@
 #include "options.h"
 #include "vault.h"
 
-/* A certificate for mail.example.org and its key, in one file, which is in memory. */
+/* A certificate and its key, in one file, which is in memory. */
 struct pair pair_make(enum key_kind kind);
+
+/* The host name that the certificate is for, each kind's another one. */
+const char *pair_name(enum key_kind kind);
 
 /* A copy of a vault, with memory of its own that vault_wipe() gives back: quicker than to load one. */
 struct vault pair_copy(const struct vault *v);
