@@ -326,7 +326,7 @@ static void bad_values_are_refused_with_their_option_named(void **state)
         {"--ciphers=", "--ciphers="},
         {"--groups=", "--groups="},
         {"--log=", "--log="},
-        {"--log=journal", "--log=journal: wants stderr or syslog"},
+        {"--log=journal", "--log=journal: wants stderr, syslog or json"},
         {"--timeout-lobby=", "--timeout-lobby="},
         {"--timeout-lobby=-1", "--timeout-lobby=-1"},
         {"--timeout-handshake=+1", "--timeout-handshake=+1"},
