@@ -56,11 +56,14 @@ bool activation_stderr_is_client(void)
     return false;
 }
 
-/* How many descriptors systemd passed to this very process. */
-static long count_passed(void)
+/* How many descriptors systemd passed to this very process, and by what names. */
+static long count_passed(char *names, size_t size)
 {
     long count = is_passed() ? number_of("LISTEN_FDS") : 0;
+    const char *given = count > 0 ? getenv("LISTEN_FDNAMES") : NULL;
 
+    if (given != NULL)
+        (void)log_escape(names, size, given, strlen(given));
     (void)unsetenv("LISTEN_PID");
     (void)unsetenv("LISTEN_FDS");
     (void)unsetenv("LISTEN_FDNAMES");
@@ -164,27 +167,76 @@ static void tune(int fd)
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 }
 
-int activation_take(struct connection *c)
+/* Several sockets, or one that listens. */
+static int take_passed(struct listeners *l, long count)
+{
+    if (count > ACTIVATION_SOCKETS_MAX) {
+        log_error("systemd passed %ld sockets: %d is the most", count, ACTIVATION_SOCKETS_MAX);
+        return EX_USAGE;
+    }
+    for (int fd = SYSTEMD_FIRST_FD; fd < SYSTEMD_FIRST_FD + (int)count; fd++) {
+        int status = check_passed(fd);
+        if (status != 0)
+            return status;
+        if (!is_listening(fd)) {
+            log_error("systemd passed %ld sockets, and descriptor %d is no listening one: postern "
+                      "takes one connection, or listening sockets only (Accept=no)",
+                      count, fd);
+            return EX_USAGE;
+        }
+        l->fds[l->count++] = fd;
+    }
+    return 0;
+}
+
+/* Makes them ours: no child that is executed gets them, and no accept() waits for a client that has
+ * gone. */
+static int settle(struct listeners *l, bool blank_standard)
+{
+    int rc = io_blank_standard(blank_standard, l->stderr_was_client);
+
+    for (size_t i = 0; rc == 0 && i < l->count; i++) {
+        rc = io_set_cloexec(l->fds[i], true);
+        if (rc == 0)
+            rc = io_set_nonblocking(l->fds[i], true);
+    }
+    if (rc == 0)
+        return 0;
+    log_error("cannot set up the listening sockets: %s", strerror(-rc));
+    return EX_OSERR;
+}
+
+static int take_listeners(struct listeners *l, long passed)
+{
+    l->count = 0;
+    if (passed > 0) {
+        int status = take_passed(l, passed);
+        /* StandardInput=socket gives the same one a second time. */
+        return status != 0 ? status : settle(l, is_listening(STDIN_FILENO));
+    }
+    l->fds[0] = STDIN_FILENO;
+    int status = move_up(&l->fds[0]);
+    if (status != 0)
+        return status;
+    l->count = 1;
+    return settle(l, true);
+}
+
+int activation_take(struct connection *c, struct listeners *l)
 {
     int in = SYSTEMD_FIRST_FD, out = SYSTEMD_FIRST_FD;
     bool stderr_is_client = activation_stderr_is_client();
-    long passed = count_passed();
-    int status;
 
     *c = (struct connection){.in = -1, .out = -1};
-    if (passed > 1) {
-        log_error("systemd passed %ld sockets: postern serves one connection; use Accept=yes",
-                  passed);
-        return EX_USAGE;
-    }
-    status = passed == 0 ? find_standard(&in, &out) : check_passed(in);
+    *l = (struct listeners){.stderr_was_client = stderr_is_client};
+    long passed = count_passed(l->names, sizeof l->names);
+    if (passed > 1)
+        return take_listeners(l, passed);
+    int status = passed == 0 ? find_standard(&in, &out) : check_passed(in);
     if (status != 0)
         return status;
-    if (is_listening(in)) {
-        log_error("the socket is a listening one: postern serves one connection; use "
-                  "Accept=yes (systemd) or nowait (inetd)");
-        return EX_USAGE;
-    }
+    if (is_listening(in))
+        return take_listeners(l, passed);
     c->stderr_was_client = stderr_is_client;
     (void)peer_of(in, &c->client, &c->server);
     c->in = in;
@@ -213,6 +265,37 @@ void activation_set_proxied(struct connection *c, const struct peer *client,
     c->proxy = c->client;
     c->client = *client;
     c->server = *server;
+}
+
+int activation_accept(const struct listeners *l, size_t number, struct connection *c)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t len = sizeof address;
+    int fd = accept4(l->fds[number], (struct sockaddr *)&address, &len, SOCK_CLOEXEC);
+
+    *c = (struct connection){.in = -1, .out = -1};
+    if (fd < 0)
+        return -errno;
+    c->in = c->out = fd;
+    c->stderr_was_client = l->stderr_was_client;
+    peer_set(&c->client, (struct sockaddr *)&address, len);
+    return 0;
+}
+
+void activation_complete(struct connection *c)
+{
+    struct peer client;
+
+    /* The client's address is known, even if it has left meanwhile. */
+    (void)peer_of(c->in, &client, &c->server);
+    tune(c->out);
+}
+
+void activation_close_listeners(struct listeners *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        io_close(&l->fds[i]);
+    l->count = 0;
 }
 
 void activation_close(struct connection *c)

@@ -6,6 +6,7 @@
 #include "peer.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* The connection with the client; owns its two descriptors. */
 struct connection {
@@ -18,6 +19,16 @@ struct connection {
     struct peer proxy; /* who sent it */
 };
 
+#define ACTIVATION_SOCKETS_MAX 32
+
+/* Listening sockets, for wait mode; owns them. */
+struct listeners {
+    size_t count;
+    int fds[ACTIVATION_SOCKETS_MAX];
+    char names[256];        /* what systemd calls them: one word for all, colons between; or "" */
+    bool stderr_was_client; /* descriptor 2 was one of them, as under inetd */
+};
+
 /* True if descriptor 2 is the same socket as descriptor 0 or 1, or as systemd's 3, so that not one byte of log may
  * be written to it. */
 bool activation_stderr_is_client(void);
@@ -26,8 +37,20 @@ bool activation_stderr_is_client(void);
  * descriptors 0 and 1. Moves it to descriptors above 2, close-on-exec, and puts /dev/null where
  * it was, so that nothing can write to the client by mistake; sets TCP_NODELAY; removes
  * LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES from the environment.
+ * If there are listening sockets instead, they are put into *l in the same way, non-blocking, and
+ * *c stays empty; else l->count is 0.
  * Returns 0, or logs one line and returns the exit status (EX_USAGE, EX_OSERR). */
-int activation_take(struct connection *c);
+int activation_take(struct connection *c, struct listeners *l);
+
+/* Accepts a client of listening socket `number`. Only its address is known then: what the process
+ * that serves it does the rest with is activation_complete(). Returns 0 or a negative errno. */
+int activation_accept(const struct listeners *l, size_t number, struct connection *c);
+
+/* Finds out our end's address and sets TCP_NODELAY. */
+void activation_complete(struct connection *c);
+
+/* Closes the listening sockets. */
+void activation_close_listeners(struct listeners *l);
 
 /* Puts the ends that a PROXY header names in the place of the connection's own. */
 void activation_set_proxied(struct connection *c, const struct peer *client,

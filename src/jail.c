@@ -21,6 +21,8 @@
 #include <unistd.h>
 
 #ifdef POSTERN_SECCOMP
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
 #endif
 
@@ -286,93 +288,143 @@ static int allow_verifying(scmp_filter_ctx filter)
     return rc;
 }
 
-static int load_filter(const int *calls, size_t count, bool verifies)
+/* What lobby, TLS library and relay need: descriptors that are there, memory, time, randomness. */
+static const int gate_calls[] = {
+    SCMP_SYS(read),
+    SCMP_SYS(write),
+    SCMP_SYS(poll),
+    SCMP_SYS(ppoll),
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(recv),
+    SCMP_SYS(send),
+    SCMP_SYS(recvmsg),
+    SCMP_SYS(sendto),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(close),
+    SCMP_SYS(shutdown),
+    SCMP_SYS(getrandom),
+    SCMP_SYS(brk),
+    SCMP_SYS(munmap),
+    SCMP_SYS(madvise), /* musl's free() */
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(clock_gettime64),
+    SCMP_SYS(gettimeofday), /* a ticket's age, where the vDSO does not do it */
+    SCMP_SYS(time),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(restart_syscall),
+    SCMP_SYS(exit),
+    SCMP_SYS(exit_group),
+};
+
+/* The gate's list and, besides, what reaps and ends children and reaches a log that may have been
+ * restarted meanwhile. */
+static const int monitor_calls[] = {
+    SCMP_SYS(read),          SCMP_SYS(write),
+    SCMP_SYS(poll),          SCMP_SYS(ppoll),
+    SCMP_SYS(recvmsg),       SCMP_SYS(sendmsg),
+    SCMP_SYS(sendto),        SCMP_SYS(close),
+    SCMP_SYS(shutdown),      SCMP_SYS(brk),
+    SCMP_SYS(munmap),        SCMP_SYS(madvise),
+    SCMP_SYS(clock_gettime), SCMP_SYS(clock_gettime64),
+    SCMP_SYS(wait4),         SCMP_SYS(waitid),
+    SCMP_SYS(kill),          SCMP_SYS(getpid),
+    SCMP_SYS(socket),        SCMP_SYS(connect),
+    SCMP_SYS(rt_sigaction),  SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(rt_sigreturn),  SCMP_SYS(restart_syscall),
+    SCMP_SYS(futex),         SCMP_SYS(getrandom),
+    SCMP_SYS(exit),          SCMP_SYS(exit_group),
+    SCMP_SYS(splice),
+};
+
+#define GATE_CALLS (sizeof gate_calls / sizeof gate_calls[0])
+#define MONITOR_CALLS (sizeof monitor_calls / sizeof monitor_calls[0])
+
+/* NULL: no memory. */
+static scmp_filter_ctx make_filter(const int *calls, size_t count, bool verifies)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
 
+    if (filter != NULL && allow(filter, calls, count) == 0 &&
+        (!verifies || allow_verifying(filter) == 0))
+        return filter;
+    seccomp_release(filter);
+    return NULL;
+}
+
+/* The library writes a program into files only. */
+static void compile(struct jail_filter *f, const int *calls, size_t count, bool verifies)
+{
+    scmp_filter_ctx filter = make_filter(calls, count, verifies);
+    int fd = memfd_create("filter", MFD_CLOEXEC);
+    off_t len = -1;
+
+    if (filter != NULL && fd >= 0 && seccomp_export_bpf(filter, fd) == 0)
+        len = lseek(fd, 0, SEEK_END);
+    if (len > 0)
+        f->program = malloc((size_t)len);
+    if (f->program != NULL && pread(fd, f->program, (size_t)len, 0) == len) {
+        f->len = (size_t)len;
+    } else {
+        free(f->program);
+        f->program = NULL;
+    }
+    io_close(&fd);
+    seccomp_release(filter);
+}
+
+void jail_compile(struct jail *j)
+{
+    compile(&j->gate_filter, gate_calls, GATE_CALLS, j->verifies);
+    compile(&j->monitor_filter, monitor_calls, MONITOR_CALLS, false);
+}
+
+static int load_filter(const struct jail_filter *made, const int *calls, size_t count,
+                       bool verifies)
+{
+    if (made->program != NULL) {
+        struct sock_fprog program = {.len = (unsigned short)(made->len / sizeof *program.filter),
+                                     .filter = made->program};
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+            prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+            return -errno;
+        return 0;
+    }
+    scmp_filter_ctx filter = make_filter(calls, count, verifies);
     if (filter == NULL)
         return -ENOMEM;
-    int rc = allow(filter, calls, count);
-    if (rc == 0 && verifies)
-        rc = allow_verifying(filter);
-    if (rc == 0)
-        rc = seccomp_load(filter);
+    int rc = seccomp_load(filter);
     seccomp_release(filter);
     return rc;
 }
 
-/* What lobby, TLS library and relay need: descriptors that are there, memory (musl gives it back by
- * madvise), time, randomness. */
-static int use_seccomp(bool verifies)
+static int use_seccomp(const struct jail *j)
 {
-    static const int calls[] = {
-        SCMP_SYS(read),
-        SCMP_SYS(write),
-        SCMP_SYS(poll),
-        SCMP_SYS(ppoll),
-        SCMP_SYS(recvfrom),
-        SCMP_SYS(recv),
-        SCMP_SYS(send),
-        SCMP_SYS(recvmsg),
-        SCMP_SYS(sendto),
-        SCMP_SYS(sendmsg),
-        SCMP_SYS(close),
-        SCMP_SYS(shutdown),
-        SCMP_SYS(getrandom),
-        SCMP_SYS(brk),
-        SCMP_SYS(munmap),
-        SCMP_SYS(madvise), /* musl's free() */
-        SCMP_SYS(clock_gettime),
-        SCMP_SYS(clock_gettime64),
-        SCMP_SYS(gettimeofday), /* a ticket's age, where the vDSO does not do it */
-        SCMP_SYS(time),
-        SCMP_SYS(rt_sigreturn),
-        SCMP_SYS(restart_syscall),
-        SCMP_SYS(exit),
-        SCMP_SYS(exit_group),
-    };
-
-    return load_filter(calls, sizeof calls / sizeof calls[0], verifies);
+    return load_filter(&j->gate_filter, gate_calls, GATE_CALLS, j->verifies);
 }
 
-int jail_monitor(enum jail_mode mode)
+int jail_monitor(const struct jail *j)
 {
-    /* The gate's list and, besides, what reaps and ends children and reaches a log that may have
-     * been restarted meanwhile. */
-    static const int calls[] = {
-        SCMP_SYS(read),          SCMP_SYS(write),
-        SCMP_SYS(poll),          SCMP_SYS(ppoll),
-        SCMP_SYS(recvmsg),       SCMP_SYS(sendmsg),
-        SCMP_SYS(sendto),        SCMP_SYS(close),
-        SCMP_SYS(shutdown),      SCMP_SYS(brk),
-        SCMP_SYS(munmap),        SCMP_SYS(madvise),
-        SCMP_SYS(clock_gettime), SCMP_SYS(clock_gettime64),
-        SCMP_SYS(wait4),         SCMP_SYS(waitid),
-        SCMP_SYS(kill),          SCMP_SYS(getpid),
-        SCMP_SYS(socket),        SCMP_SYS(connect),
-        SCMP_SYS(rt_sigaction),  SCMP_SYS(rt_sigprocmask),
-        SCMP_SYS(rt_sigreturn),  SCMP_SYS(restart_syscall),
-        SCMP_SYS(futex),         SCMP_SYS(getrandom),
-        SCMP_SYS(exit),          SCMP_SYS(exit_group),
-        SCMP_SYS(splice),
-    };
-
-    if (mode == JAIL_OFF)
+    if (j->mode == JAIL_OFF)
         return 0;
-    return load_filter(calls, sizeof calls / sizeof calls[0], false);
+    return load_filter(&j->monitor_filter, monitor_calls, MONITOR_CALLS, false);
 }
 
 #else
 
-static int use_seccomp(bool verifies)
+static int use_seccomp(const struct jail *j)
 {
-    (void)verifies;
+    (void)j;
     return -ENOSYS;
 }
 
-int jail_monitor(enum jail_mode mode)
+void jail_compile(struct jail *j)
 {
-    (void)mode;
+    (void)j;
+}
+
+int jail_monitor(const struct jail *j)
+{
+    (void)j;
     return 0;
 }
 
@@ -399,7 +451,7 @@ int jail_enter(struct jail *j, struct jail_report *report)
         return rc;
     if (use_landlock() < 0)
         lacks(report, "Landlock");
-    if (use_seccomp(j->verifies) < 0)
+    if (use_seccomp(j) < 0)
         lacks(report, "seccomp");
     return j->mode == JAIL_STRICT && report->missing[0] != '\0' ? -ENOTSUP : 0;
 }

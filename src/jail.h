@@ -19,6 +19,12 @@ struct account {
 /* Looks up USER[:GROUP]; both may be numbers. Returns 0 or -ENOENT; logs nothing. */
 int account_find(struct account *a, const char *text);
 
+/* A list of system calls as the kernel wants it. */
+struct jail_filter {
+    void *program; /* NULL: not made yet */
+    size_t len;
+};
+
 /* What has to be got ready while there are still files to be seen. */
 struct jail {
     enum jail_mode mode;
@@ -28,6 +34,7 @@ struct jail {
     int root; /* the empty folder; -1 if not as_root */
     bool
         verifies; /* client certificates, for which the library needs memory and tries to open files */
+    struct jail_filter gate_filter, monitor_filter; /* from jail_compile() */
 };
 
 /* Where lacking parts are named; jail_enter() leaves it "" when everything held. */
@@ -39,6 +46,10 @@ struct jail_report {
  * errno. jail_close() closes the folder. */
 int jail_prepare(struct jail *j, const struct options *o);
 
+/* For a process that forks many gates: makes ready the seccomp filters too, for as long as the process
+ * lives. What can't be made is made later, each time. */
+void jail_compile(struct jail *j);
+
 /* Locks this process in, for good; with JAIL_OFF it only stops being root. What the kernel or the build lacks is named in *report and is
  * fatal only in mode JAIL_STRICT; that privileges can't be dropped is fatal always. Opens nothing
  * that stays open. Returns 0, or a negative errno and in *report what failed. Logs nothing. */
@@ -46,7 +57,7 @@ int jail_enter(struct jail *j, struct jail_report *report);
 
 /* Leaves this process, the monitor, the few calls that it needs to reap children, to log and to
  * exit; a no-op where seccomp is missing or mode is JAIL_OFF. Returns 0 or a negative errno. */
-int jail_monitor(enum jail_mode mode);
+int jail_monitor(const struct jail *j);
 
 void jail_close(struct jail *j);
 

@@ -263,6 +263,32 @@ int keys_sign(const uint8_t *der, size_t der_len, enum key_kind kind, enum sign_
     return error == 0 ? 0 : -EIO;
 }
 
+void keys_warm_up(unsigned bits)
+{
+#ifdef FP_ECC
+    static const uint8_t nothing[32] = {0};
+    uint8_t sig[ECC_MAX_SIG_SIZE];
+    ecc_key key;
+    WC_RNG rng;
+    word32 len = sizeof sig;
+
+    if (wc_InitRng(&rng) != 0)
+        return;
+    int error = wc_ecc_init(&key);
+    if (error == 0)
+        error = wc_ecc_make_key(&rng, (int)(bits + 7) / 8, &key);
+    /* The table is made at the second use of the curve's base point. */
+    if (error == 0)
+        (void)wc_ecc_sign_hash(nothing, sizeof nothing, sig, &len, &rng, &key);
+    (void)wc_ecc_free(&key);
+    /* A generator must not live on into children. */
+    (void)wc_FreeRng(&rng);
+    explicit_bzero(&rng, sizeof rng);
+#else
+    (void)bits;
+#endif
+}
+
 void keys_forget(void)
 {
 #ifdef FP_ECC

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Private keys at work: decoded for one task, used, and wiped with the stack that they were on. Only
- * the monitor may come here, after the gate has been forked. Layer 2. */
+ * the monitor may come here with a key, after the gate has been forked. Layer 2. */
 #ifndef POSTERN_KEYS_H
 #define POSTERN_KEYS_H
 
@@ -29,6 +29,11 @@ int keys_decrypt(uint8_t *key, size_t *len, enum key_form *form, const char *pas
  * faulty one would give the key away. Returns 0, or -EIO and the library's reason in *why. */
 int keys_sign(const uint8_t *der, size_t der_len, enum key_kind kind, enum sign_as how,
               const uint8_t *data, size_t len, uint8_t *sig, size_t *sig_len, const char **why);
+
+/* Has the library make the tables that the first ECDSA signatures of a process need, for a curve of so
+ * many bits, with a key that is thrown away; children inherit them. Without them signing takes longer,
+ * so nothing is said of a failure. */
+void keys_warm_up(unsigned bits);
 
 /* Gives back the memory that signing has taken for tables. */
 void keys_forget(void);

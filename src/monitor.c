@@ -84,13 +84,18 @@ static int fork_gate(struct session *s, monitor_gate *gate)
     return 0;
 }
 
+void monitor_warn(const struct options *o)
+{
+    if (o->tls_min < 0x0303)
+        log_note(
+            "--tls-min=1.%u: TLS 1.0 and 1.1 are broken (RFC 8996); use 1.2 as soon as you can",
+            o->tls_min - 0x0301);
+}
+
 /* Without STARTTLS nothing works without certificates; with it, the lobby can still say why. */
 static int load_vault(struct session *s)
 {
-    if (s->o->tls_min < 0x0303)
-        log_note(
-            "--tls-min=1.%u: TLS 1.0 and 1.1 are broken (RFC 8996); use 1.2 as soon as you can",
-            s->o->tls_min - 0x0301);
+    monitor_warn(s->o);
     s->have_tls = vault_load(&s->vault, s->o) == 0;
     if (s->have_tls && trust_read(&s->trust, s->o) < 0) {
         vault_wipe(&s->vault);
@@ -117,24 +122,41 @@ static bool admit(struct session *s)
     return false;
 }
 
-/* Everything up to two running processes. Returns 0 or the exit status. */
-static int set_up(struct session *s, monitor_gate *gate, struct ucspi *handler_side)
+int monitor_prepare(struct account *account, struct jail *jail, const struct options *o)
 {
-    int rc = load_vault(s);
+    if (o->handler_user != NULL && account_find(account, o->handler_user) < 0) {
+        log_error("--handler-user=%s: no such user or group", o->handler_user);
+        return EX_CONFIG;
+    }
+    if (o->handler_user != NULL && geteuid() != 0) {
+        log_error("--handler-user=%s: only root can change users; leave it out", o->handler_user);
+        return EX_CONFIG;
+    }
+    return jail_prepare(jail, o) < 0 ? EX_CONFIG : 0;
+}
 
+/* What a listener has made ready. */
+static int take_given(struct session *s, const struct provision *given)
+{
+    s->account = given->account;
+    s->jail = given->jail;
+    if (given->have_tls && vault_borrow(&s->vault, &given->vault) < 0)
+        return EX_OSERR;
+    s->have_tls = given->have_tls;
+    s->trust = given->trust;
+    return 0;
+}
+
+/* Everything up to two running processes. Returns 0 or the exit status. */
+static int set_up(struct session *s, monitor_gate *gate, struct ucspi *handler_side,
+                  const struct provision *given)
+{
+    int rc = given != NULL ? take_given(s, given) : load_vault(s);
+
+    if (rc == 0 && given == NULL)
+        rc = monitor_prepare(&s->account, &s->jail, s->o);
     if (rc != 0)
         return rc;
-    if (s->o->handler_user != NULL && account_find(&s->account, s->o->handler_user) < 0) {
-        log_error("--handler-user=%s: no such user or group", s->o->handler_user);
-        return EX_CONFIG;
-    }
-    if (s->o->handler_user != NULL && geteuid() != 0) {
-        log_error("--handler-user=%s: only root can change users; leave it out",
-                  s->o->handler_user);
-        return EX_CONFIG;
-    }
-    if (jail_prepare(&s->jail, s->o) < 0)
-        return EX_CONFIG;
     rc = take_signals(s);
     if (rc == 0 && s->o->ucspi_tls)
         rc = ucspi_make(&s->ucspi, handler_side);
@@ -357,7 +379,7 @@ static void begin(struct session *s)
 }
 
 int monitor_run(struct connection *c, const struct options *o, const struct signals *before,
-                monitor_gate *gate)
+                monitor_gate *gate, const struct provision *given)
 {
     struct session s = {.o = o,
                         .c = c,
@@ -378,7 +400,7 @@ int monitor_run(struct connection *c, const struct options *o, const struct sign
         activation_close(c);
         return ending_status(s.ending);
     }
-    int status = set_up(&s, gate, &handler_side);
+    int status = set_up(&s, gate, &handler_side, given);
     if (status != 0) {
         vault_wipe(&s.vault);
         session_ending(&s, status == EX_CONFIG ? ENDING_CONFIGURATION : ENDING_SYSTEM);
@@ -389,12 +411,13 @@ int monitor_run(struct connection *c, const struct options *o, const struct sign
         return status;
     }
     /* The gate has been forked: now keys may be decoded. */
-    if (s.have_tls && vault_unlock(&s.vault, o, false) < 0)
+    if (s.have_tls && (given == NULL || vault_is_locked(&s.vault)) &&
+        vault_unlock(&s.vault, o, false) < 0)
         s.have_tls = false;
     /* Without them sessions can't be resumed: no reason to refuse anybody. */
-    if (s.have_tls && tickets_wanted(o))
+    if (s.have_tls && tickets_wanted(o) && given == NULL)
         (void)vault_load_tickets(&s.vault, o);
-    else if (s.have_tls && o->tickets != NULL)
+    else if (s.have_tls && !tickets_wanted(o) && o->tickets != NULL)
         log_detail("--tickets=%s: not used, since clients are asked for certificates", o->tickets);
     if (s.have_tls && o->ucspi_tls)
         (void)service_start_handler(&s, NULL, &handler_side);

@@ -18,6 +18,7 @@
 enum kind {
     TEXT,    /* const char *, not empty */
     SECONDS, /* unsigned */
+    COUNT,   /* unsigned */
     WORD,    /* an enum whose values are the numbers of the words, from 0 */
     FLAG,    /* bool; no value */
     SPECIAL  /* `set` knows */
@@ -290,6 +291,12 @@ static const struct row rows[] = {
      AT(timeout_session), NULL, NULL, NULL},
     {"timeout-grace", 0, SECONDS, "SECONDS", "for the handler after its client has left [10]",
      AT(timeout_grace), NULL, NULL, NULL},
+    {"max-connections", 0, COUNT, "NUMBER", "wait mode: of all clients together [256]",
+     AT(max_connections), NULL, NULL, NULL},
+    {"max-per-client", 0, COUNT, "NUMBER", "wait mode: from one address [16]", AT(max_per_client),
+     NULL, NULL, NULL},
+    {"exit-idle", 0, SECONDS, "SECONDS",
+     "wait mode: exit after so long without a client [0: never]", AT(exit_idle), NULL, NULL, NULL},
     {"config", 'f', TEXT, "FILE", "lines `option = value' with these long names", AT(config),
      "wants a file", NULL, NULL},
     {"check", 0, SPECIAL, "[json]", "check options, files and handler, print a report, exit", 0,
@@ -303,14 +310,13 @@ static const struct row rows[] = {
      set_version},
 };
 
-static int set_seconds(unsigned *number, const char *value, const char **wants)
+static int set_number(unsigned *number, const char *value, unsigned long max)
 {
     char *end;
 
-    *wants = "wants a number of seconds, 0 for no limit, at most 31536000";
     errno = 0;
     unsigned long n = strtoul(value, &end, 10);
-    if (*value < '0' || *value > '9' || *end != '\0' || errno != 0 || n > 31536000)
+    if (*value < '0' || *value > '9' || *end != '\0' || errno != 0 || n > max)
         return -EINVAL;
     *number = (unsigned)n;
     return 0;
@@ -339,7 +345,11 @@ static int set_option(struct options *o, const struct row *row, const char *valu
         *(const char **)place = value;
         return *value == '\0' ? -EINVAL : 0;
     case SECONDS:
-        return set_seconds(place, value, wants);
+        *wants = "wants a number of seconds, 0 for no limit, at most 31536000";
+        return set_number(place, value, 31536000);
+    case COUNT:
+        *wants = "wants a number of connections, 0 for no limit, at most 65535";
+        return set_number(place, value, 65535);
     case WORD:
         return set_word(place, value, row->words);
     case FLAG:
@@ -578,7 +588,9 @@ int options_read(struct options *o, int argc, char **argv)
                           .timeout_lobby = 60,
                           .timeout_handshake = 30,
                           .timeout_idle = 1900,
-                          .timeout_grace = 10};
+                          .timeout_grace = 10,
+                          .max_connections = 256,
+                          .max_per_client = 16};
     int rc = read_arguments(o, argc, argv, given);
     if (rc == 0 && o->config != NULL)
         rc = config_read(o->config, take_line, &f) < 0 ? EX_CONFIG : 0;

@@ -65,6 +65,9 @@ struct options {
     unsigned timeout_idle;
     unsigned timeout_session;
     unsigned timeout_grace;
+    unsigned max_connections; /* wait mode; 0: no limit. So is the next */
+    unsigned max_per_client;
+    unsigned exit_idle; /* seconds; 0: never */
     const char *config;
     enum log_choice log;
     int verbosity;  /* -1: -q, 0, 1: -v */

@@ -2,6 +2,7 @@
 /* postern: a TLS gate for mail daemons that speak plaintext on stdin and stdout.
  *
  *   main → options → activation (which descriptors?) → peer (who?)
+ *        → listening sockets: listener: accept, fork, and in each child:
  *        → monitor: vault, fork
  *              gate: jail → PROXY header (--proxy-protocol) → lobby (STARTTLS only) → handshake
  *                    → facts → relay → close
@@ -12,6 +13,7 @@
 #include "dialect/dialect.h"
 #include "gate.h"
 #include "io.h"
+#include "listener.h"
 #include "log.h"
 #include "monitor.h"
 #include "options.h"
@@ -65,18 +67,21 @@ static int check_words(const struct options *o)
 static int serve(const struct options *o, const struct signals *before)
 {
     struct connection c;
+    struct listeners l;
 
     open_log(o);
-    int status = activation_take(&c);
+    int status = activation_take(&c, &l);
     if (status != 0)
         return status;
+    if (l.count > 0)
+        return listener_run(&l, o, before, gate_run);
     if (o->ucspi_tls && c.client.family == AF_UNSPEC && strcmp(c.client.text, "pipe") == 0) {
         log_error("--ucspi-tls: the connection is a pair of pipes, but has to be a socket");
         activation_close(&c);
         return EX_USAGE;
     }
     log_about(c.client.text);
-    return monitor_run(&c, o, before, gate_run);
+    return monitor_run(&c, o, before, gate_run, NULL);
 }
 
 int main(int argc, char **argv)

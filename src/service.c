@@ -106,7 +106,7 @@ static void write_note(struct session *s, struct message_reader *r)
 static void lay_down(struct session *s)
 {
     vault_wipe(&s->vault);
-    int rc = jail_monitor(s->o->jail);
+    int rc = jail_monitor(&s->jail);
     if (rc < 0)
         log_detail("the monitor's own jail is missing: %s", strerror(-rc));
 }

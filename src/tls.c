@@ -272,6 +272,11 @@ int tls_start(void)
     if (wolfSSL_Init() != WOLFSSL_SUCCESS ||
         wc_CryptoCb_RegisterDevice(SEED_DEVICE, seed, NULL) != 0)
         return -EIO;
+#ifdef OPENSSL_EXTRA
+    /* Children of one parent would all have the same one: so that no call, whatever it is, can ever use
+     * it, there is none. */
+    wolfSSL_RAND_Cleanup();
+#endif
     return 0;
 }
 

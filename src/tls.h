@@ -37,8 +37,9 @@ struct tls_setup {
 
 struct tls;
 
-/* Starts the library; to be called once, while files can still be opened: builds with OpenSSL's
- * names read /dev/urandom for a generator that postern never uses. Returns 0 or -EIO. */
+/* Starts the library; to be called while files can still be opened: builds with OpenSSL's names read
+ * /dev/urandom for a generator that postern never uses, and that is thrown away here. May be called
+ * before a fork, and again behind it at little cost. Returns 0 or -EIO. */
 int tls_start(void);
 
 /* Makes context and object for one connection on non-blocking descriptors, which stay the

@@ -504,8 +504,70 @@ int vault_give_signature(struct vault *v, struct message_reader *r, int gate)
     return rc;
 }
 
+/* To overwrite what belongs to the lender would only make a copy first. */
+static void give_up(struct vault *v)
+{
+    if (v->memory != NULL)
+        (void)munmap(v->memory, MEMORY_SIZE);
+    if (v->tickets != NULL)
+        (void)munmap(v->tickets, sizeof *v->tickets);
+    drop_pair(&v->named);
+    free(v->files);
+    v->files = NULL;
+    v->chosen = NULL;
+    v->memory = NULL;
+    v->tickets = NULL;
+    v->count = 0;
+}
+
+static int share(const struct vault *v, int advice)
+{
+    if (madvise(v->memory, MEMORY_SIZE, advice) != 0 ||
+        (v->tickets != NULL && madvise(v->tickets, sizeof *v->tickets, advice) != 0))
+        return -errno;
+    return 0;
+}
+
+bool vault_is_locked(const struct vault *v)
+{
+    bool locked = false;
+
+    for (size_t i = 0; i < v->count; i++)
+        locked = locked || v->pairs[i].key_form != KEY_FORM_PLAIN;
+    return locked;
+}
+
+int vault_lend(struct vault *v)
+{
+    int rc = share(v, MADV_DOFORK);
+
+    if (rc < 0) {
+        log_error("cannot share the keys' memory: %s", strerror(-rc));
+        return rc;
+    }
+    for (size_t i = 0; i < v->count; i++)
+        if (v->pairs[i].chain.kind == KEY_ECDSA)
+            keys_warm_up(v->pairs[i].chain.bits);
+    v->holder = VAULT_LENT;
+    return 0;
+}
+
+int vault_borrow(struct vault *v, const struct vault *lent)
+{
+    *v = *lent;
+    v->holder = VAULT_BORROWED;
+    int rc = share(v, MADV_DONTFORK);
+    if (rc < 0)
+        log_error("cannot keep the keys from the gate: %s", strerror(-rc));
+    return rc;
+}
+
 void vault_wipe(struct vault *v)
 {
+    if (v->holder == VAULT_BORROWED) {
+        give_up(v);
+        return;
+    }
     for (size_t i = 0; i < OPTIONS_PAIRS_MAX; i++)
         drop_pair(&v->pairs[i]);
     drop_pair(&v->named);
@@ -523,6 +585,8 @@ void vault_wipe(struct vault *v)
         (void)munmap(v->tickets, sizeof *v->tickets);
         v->tickets = NULL;
     }
+    if (v->holder == VAULT_LENT)
+        return; /* the tables are for the next one, too */
     keys_forget();
 #ifdef __GLIBC__
     (void)malloc_trim(0);

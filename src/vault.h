@@ -21,7 +21,11 @@ struct vault_pair {
     const char *staple_file; /* an OCSP response in DER, read when it is asked for; NULL: none */
 };
 
+/* Whose keys these are: in wait mode one process reads them and lends them to all monitors. */
+enum vault_holder { VAULT_OWN, VAULT_LENT, VAULT_BORROWED };
+
 struct vault {
+    enum vault_holder holder;
     uint8_t *memory; /* a mapping that no fork copies, no core dump holds and no swap sees */
     size_t count;
     struct vault_pair pairs[OPTIONS_PAIRS_MAX];
@@ -52,6 +56,18 @@ int vault_unlock(struct vault *v, const struct options *o, bool thorough);
 /* Reads the ticket keys of --tickets; to be called after vault_unlock(), once the gate has been forked.
  * Returns 0, or logs one line and returns a negative errno: then there are no tickets. */
 int vault_load_tickets(struct vault *v, const struct options *o);
+/* True if keys are still encrypted, so that vault_unlock() has work to do. */
+bool vault_is_locked(const struct vault *v);
+
+/* Wait mode, in the process that has loaded the vault and never decodes a key: from now on its
+ * children get a copy. Tables that a first signature would have to compute are made here, with a
+ * throw-away key. Returns 0, or logs one line and returns a negative errno. */
+int vault_lend(struct vault *v);
+
+/* Wait mode, in such a child: takes the copy for its own and sees to it that its own children, such as
+ * the gate, get none. What stays in memory is the lender's: vault_wipe() then only gives it up.
+ * Returns 0, or logs one line and returns a negative errno: then the process must not go on. */
+int vault_borrow(struct vault *v, const struct vault *lent);
 
 /* Answer the gate, whose message r has already been received and whose every byte is suspect.
  * Return 0; -EPIPE: the gate has left; or log one line and return a negative errno (-EBADMSG: the gate

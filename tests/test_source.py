@@ -12,17 +12,17 @@ TOP = Path(__file__).resolve().parent.parent
 # A file includes only headers of lower layers, besides its own. Within a layer nobody knows anybody.
 LAYERS = [
     ['der', 'io', 'log', 'message', 'utf8'],
-    ['config', 'peer', 'facts', 'dn', 'pem', 'x509'],
+    ['config', 'peer', 'facts', 'dn', 'notify', 'pem', 'x509'],
     ['options', 'certs', 'chain'],
-    ['activation', 'alert', 'dialect', 'environment', 'hello', 'identity', 'jail', 'keys', 'proxy', 'report', 'suites', 'tickets'],
+    ['activation', 'alert', 'census', 'dialect', 'environment', 'hello', 'identity', 'jail', 'keys', 'proxy', 'report', 'suites', 'tickets'],
     ['policy', 'resumption', 'staple', 'ticket_file', 'trust'],
     ['clientca'],
     ['clientcert'],
     ['handler', 'lobby', 'opening', 'relay', 'tls', 'ucspi', 'vault'],
-    ['client', 'session', 'vault_tickets'],
+    ['client', 'renewal', 'session', 'vault_tickets'],
     ['service'],
     ['check_certs', 'check_clients', 'gate', 'monitor'],
-    ['check'],
+    ['check', 'listener'],
     ['postern'],
 ]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

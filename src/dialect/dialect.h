@@ -72,7 +72,8 @@ enum occasion {
     SAY_TOO_LONG,
     SAY_TOO_MANY,
     SAY_TIMEOUT,
-    SAY_UNAVAILABLE /* no handler */
+    SAY_UNAVAILABLE, /* no handler */
+    SAY_FULL         /* more clients than there may be; before the greeting */
 };
 
 /* A handler's answer, line by line, on its way to the client. */

@@ -130,6 +130,9 @@ static void say(struct text *out, enum occasion occasion, const struct command *
     case SAY_UNAVAILABLE:
         text_format(out, "* BYE [UNAVAILABLE] Service not available\r\n");
         return;
+    case SAY_FULL:
+        text_format(out, "* BYE [UNAVAILABLE] Too many connections\r\n");
+        return;
     case SAY_CAPABILITIES:
         text_format(out, "* ");
         add_capabilities(out, s);

@@ -137,6 +137,9 @@ static void say(struct text *out, enum occasion occasion, const struct command *
     case SAY_UNAVAILABLE:
         text_format(out, "400 Service not available\r\n");
         break;
+    case SAY_FULL:
+        text_format(out, "400 Too many connections\r\n");
+        break;
     }
 }
 

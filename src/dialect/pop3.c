@@ -99,6 +99,9 @@ static void say(struct text *out, enum occasion occasion, const struct command *
     case SAY_UNAVAILABLE:
         text_format(out, "-ERR [SYS/TEMP] Service not available\r\n");
         break;
+    case SAY_FULL:
+        text_format(out, "-ERR [SYS/TEMP] Too many connections\r\n");
+        break;
     }
 }
 

@@ -167,6 +167,9 @@ static void say(struct text *out, enum occasion occasion, const struct command *
     case SAY_UNAVAILABLE:
         text_format(out, "BYE (TRYLATER) \"Service not available\"\r\n");
         break;
+    case SAY_FULL:
+        text_format(out, "BYE (TRYLATER) \"Too many connections\"\r\n");
+        break;
     }
 }
 

@@ -108,6 +108,9 @@ static void say(struct text *out, enum occasion occasion, const struct setting *
     case SAY_UNAVAILABLE:
         text_format(out, "421 4.3.0 %s Service not available\r\n", s->host);
         break;
+    case SAY_FULL:
+        text_format(out, "421 4.7.0 %s Too many connections\r\n", s->host);
+        break;
     }
 }
 

@@ -244,9 +244,10 @@ static void try_layout(const struct layout *l)
     assert_true(pid >= 0);
     if (pid == 0) {
         struct connection c;
+        struct listeners sockets;
         (void)signal(SIGPIPE, SIG_IGN);
         lay_out(l, &w);
-        found->status = activation_take(&c);
+        found->status = activation_take(&c, &sockets);
         found->unset = is_unset();
         if (found->status == 0)
             look(found, &c, &w);

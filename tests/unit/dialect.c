@@ -438,7 +438,7 @@ static void each_dialect_is_found_by_its_name(void **state)
 /* What the lobby says. */
 
 #define CLOSING SAY_TOO_LONG
-#define OCCASIONS (SAY_UNAVAILABLE + 1)
+#define OCCASIONS (SAY_FULL + 1)
 
 /* The command that an answer is for, and how its last line but a dot begins. */
 static const struct {
@@ -461,6 +461,7 @@ static const struct {
         [SAY_TOO_MANY] = {NULL, "* BYE "},
         [SAY_TIMEOUT] = {NULL, "* BYE "},
         [SAY_UNAVAILABLE] = {NULL, "* BYE [UNAVAILABLE] "},
+        [SAY_FULL] = {NULL, "* BYE [UNAVAILABLE] "},
     },
     {
         /* pop3 */
@@ -478,6 +479,7 @@ static const struct {
         [SAY_TOO_MANY] = {NULL, "-ERR T"},
         [SAY_TIMEOUT] = {NULL, "-ERR [SYS/TEMP] "},
         [SAY_UNAVAILABLE] = {NULL, "-ERR [SYS/TEMP] "},
+        [SAY_FULL] = {NULL, "-ERR [SYS/TEMP] "},
     },
     {
         /* smtp */
@@ -495,6 +497,7 @@ static const struct {
         [SAY_TOO_MANY] = {NULL, "421 4.7.0 mail.example.org "},
         [SAY_TIMEOUT] = {NULL, "421 4.4.2 mail.example.org "},
         [SAY_UNAVAILABLE] = {NULL, "421 4.3.0 mail.example.org "},
+        [SAY_FULL] = {NULL, "421 4.7.0 mail.example.org "},
     },
     {
         /* lmtp */
@@ -512,6 +515,7 @@ static const struct {
         [SAY_TOO_MANY] = {NULL, "421 4.7.0 mail.example.org "},
         [SAY_TIMEOUT] = {NULL, "421 4.4.2 mail.example.org "},
         [SAY_UNAVAILABLE] = {NULL, "421 4.3.0 mail.example.org "},
+        [SAY_FULL] = {NULL, "421 4.7.0 mail.example.org "},
     },
     {
         /* sieve */
@@ -529,6 +533,7 @@ static const struct {
         [SAY_TOO_MANY] = {NULL, "BYE \""},
         [SAY_TIMEOUT] = {NULL, "BYE \""},
         [SAY_UNAVAILABLE] = {NULL, "BYE (TRYLATER) \""},
+        [SAY_FULL] = {NULL, "BYE (TRYLATER) \""},
     },
     {
         /* nntp */
@@ -546,6 +551,7 @@ static const struct {
         [SAY_TOO_MANY] = {NULL, "400 "},
         [SAY_TIMEOUT] = {NULL, "400 "},
         [SAY_UNAVAILABLE] = {NULL, "400 "},
+        [SAY_FULL] = {NULL, "400 "},
     },
 };
 
