@@ -376,10 +376,10 @@ static int begin(struct listener *l)
     }
     monitor_warn(l->o);
     rc = monitor_prepare(&l->provision.account, &l->provision.jail, l->o);
-    if (rc == 0)
-        rc = load(l);
-    if (rc == 0)
-        jail_compile(&l->provision.jail);
+    if (rc != 0)
+        return rc;
+    jail_compile(&l->provision.jail);
+    rc = load(l);
     return rc;
 }
 

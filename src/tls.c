@@ -288,6 +288,10 @@ static int make_context(struct tls *t, const struct tls_setup *setup, char *why)
         return -ENOMEM;
     }
     (void)wolfSSL_CTX_SetDevId(t->context, SEED_DEVICE);
+#ifdef OPENSSL_EXTRA
+    /* Otherwise the library asks ten times more where there is nothing to read yet. */
+    (void)wolfSSL_CTX_clear_mode(t->context, SSL_MODE_AUTO_RETRY);
+#endif
     int rc = suites_set(t->context, setup->version_min, setup->ciphers, setup->groups, why);
     if (rc < 0)
         return rc;
