@@ -15,9 +15,10 @@ from harness import launch, lobby, pki as pki_module, processes, tls
 from test_failures import BROKEN
 
 OK, USAGE, CONFIG = 0, os.EX_USAGE, os.EX_CONFIG
-OPTIONS = ['cert', 'key', 'starttls', 'policy', 'name', 'trusted', 'ucspi-tls', 'user', 'handler-user', 'chroot', 'jail',
-           'stdio', 'tls-min', 'ciphers', 'groups', 'timeout-lobby', 'timeout-handshake', 'timeout-idle', 'timeout-session',
-           'timeout-grace', 'config', 'check', 'log', 'verbose', 'quiet', 'help', 'version']
+OPTIONS = ['cert', 'key', 'starttls', 'policy', 'name', 'trusted', 'ucspi-tls', 'user', 'handler-user', 'chroot',
+           'jail', 'stdio', 'tls-min', 'ciphers', 'groups', 'timeout-lobby', 'timeout-handshake', 'timeout-idle',
+           'timeout-session', 'timeout-grace', 'max-connections', 'max-per-client', 'exit-idle', 'config', 'check',
+           'log', 'verbose', 'quiet', 'help', 'version']
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@
 #include "io.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -229,6 +230,22 @@ static void look(struct found *f, struct connection *c, struct world *w)
         f->status = 105;
 }
 
+/* What a child finds that was given listening sockets. */
+static void look_at_listeners(struct found *f, const struct listeners *l)
+{
+    f->high = f->cloexec = true;
+    for (size_t i = 0; i < l->count; i++) {
+        f->high = f->high && l->fds[i] > 2;
+        f->cloexec = f->cloexec && (fcntl(l->fds[i], F_GETFD) & FD_CLOEXEC) != 0 &&
+                     (fcntl(l->fds[i], F_GETFL) & O_NONBLOCK) != 0;
+    }
+    f->in_from = (int)l->count;
+    f->stderr_was_client = l->stderr_was_client;
+    for (int fd = 0; fd <= 2; fd++)
+        f->null[fd] = is_null(fd);
+    (void)snprintf(f->text, sizeof f->text, "%.63s", l->names);
+}
+
 static struct found *found;
 
 /* Lays out descriptors in a child, takes the connection there and tells what came of it. */
@@ -249,7 +266,9 @@ static void try_layout(const struct layout *l)
         lay_out(l, &w);
         found->status = activation_take(&c, &sockets);
         found->unset = is_unset();
-        if (found->status == 0)
+        if (found->status == 0 && sockets.count > 0)
+            look_at_listeners(found, &sockets);
+        else if (found->status == 0)
             look(found, &c, &w);
         _exit(0);
     }
@@ -394,15 +413,11 @@ static void what_is_no_connection_is_refused_with_a_line_that_helps(void **state
          {{PIPE_READ, TERMINAL, HEARD, CLOSED}, NULL, NO_PID},
          EX_USAGE,
          "a pipe"},
-        {"a listening socket",
-         {{LISTENING, SAME, HEARD, CLOSED}, NULL, NO_PID},
-         EX_USAGE,
-         "nowait"},
-        {"a listening socket on 3",
-         {{DEVICE, SAME, HEARD, LISTENING}, "1", OWN_PID},
-         EX_USAGE,
-         "Accept=yes"},
         {"two from systemd", {{DEVICE, SAME, HEARD, TCP4}, "2", OWN_PID}, EX_USAGE, "2 sockets"},
+        {"two from systemd, one that listens",
+         {{DEVICE, SAME, HEARD, LISTENING}, "2", OWN_PID},
+         EX_USAGE,
+         "descriptor 4"},
         {"many from systemd",
          {{TCP4, SAME, HEARD, TCP4}, "4000000000", OWN_PID},
          EX_USAGE,
@@ -421,6 +436,83 @@ static void what_is_no_connection_is_refused_with_a_line_that_helps(void **state
             strchr(found->said, '\n') != found->said + strlen(found->said) - 1)
             fail_msg("%s: not one good line: %s", cases[i].name, found->said);
     }
+}
+
+static void listening_sockets_are_found_where_each_launcher_puts_them(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        struct layout l;
+        int count;
+        const char *names;
+        bool null[3], client;
+    } cases[] = {
+        {"inetd", {{LISTENING, SAME, SAME, CLOSED}, NULL, NO_PID}, 1, "", {true, true, true}, true},
+        {"inetd with a log",
+         {{LISTENING, SAME, HEARD, CLOSED}, NULL, NO_PID},
+         1,
+         "",
+         {true, true, false},
+         false},
+        {"systemd",
+         {{PLAIN_FILE, SAME, HEARD, LISTENING}, "1", OWN_PID},
+         1,
+         "connection",
+         {false, false, false},
+         false},
+        {"systemd: on 0 as well",
+         {{LISTENING, SAME, HEARD, LISTENING}, "1", OWN_PID},
+         1,
+         "connection",
+         {true, true, false},
+         false},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *name = cases[i].name;
+        try_layout(&cases[i].l);
+        if (found->status != 0)
+            fail_msg("%s: status %d: %s", name, found->status, found->said);
+        if (found->in_from != cases[i].count || found->stderr_was_client != cases[i].client)
+            fail_msg("%s: %d sockets, client %d", name, found->in_from, found->stderr_was_client);
+        if (!found->high || !found->cloexec)
+            fail_msg("%s: a standard one, open on exec, or blocking", name);
+        for (int fd = 0; fd <= 2; fd++)
+            if (found->null[fd] != cases[i].null[fd])
+                fail_msg("%s: /dev/null on %d: %d", name, fd, found->null[fd]);
+        assert_string_equal(found->text, cases[i].names);
+        assert_string_equal(found->said, "");
+    }
+}
+
+static void an_accepted_client_is_known_by_its_address(void **state)
+{
+    (void)state;
+    struct sockaddr_in address;
+    socklen_t len = sizeof address;
+    struct listeners l = {.count = 1, .fds = {open_connection(AF_INET, NULL)}};
+    struct connection c;
+    char expected[64];
+
+    assert_int_equal(io_set_nonblocking(l.fds[0], true), 0);
+    assert_int_equal(activation_accept(&l, 0, &c), -EAGAIN);
+    assert_int_equal(getsockname(l.fds[0], (struct sockaddr *)&address, &len), 0);
+    int client = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(client, (struct sockaddr *)&address, len), 0);
+    (void)snprintf(expected, sizeof expected, "127.0.0.1:%u", ntohs(address.sin_port));
+    assert_int_equal(getsockname(client, (struct sockaddr *)&address, &len), 0);
+    assert_int_equal(activation_accept(&l, 0, &c), 0);
+    activation_complete(&c);
+    assert_string_equal(c.server.text, expected);
+    (void)snprintf(expected, sizeof expected, "127.0.0.1:%u", ntohs(address.sin_port));
+    assert_string_equal(c.client.text, expected);
+    assert_true((fcntl(c.in, F_GETFD) & FD_CLOEXEC) != 0);
+    assert_int_equal(c.in, c.out);
+    activation_close(&c);
+    (void)close(client);
+    activation_close_listeners(&l);
+    assert_int_equal(l.count, 0);
 }
 
 static void a_file_that_systemd_passes_is_no_connection(void **state)
@@ -515,6 +607,8 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_connection_is_found_where_each_launcher_puts_it),
         cmocka_unit_test(what_is_no_connection_is_refused_with_a_line_that_helps),
+        cmocka_unit_test(listening_sockets_are_found_where_each_launcher_puts_them),
+        cmocka_unit_test(an_accepted_client_is_known_by_its_address),
         cmocka_unit_test(a_file_that_systemd_passes_is_no_connection),
         cmocka_unit_test(standard_error_that_is_the_client_is_taken_away),
         cmocka_unit_test(refusals_are_not_told_on_the_connection),

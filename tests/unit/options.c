@@ -161,7 +161,8 @@ static void each_option_sets_its_own_field(void **state)
                  "--proxy-out=v2 --user=mail:mail --handler-user=vmail --chroot=/empty "
                  "--jail=strict --stdio=socket --tls-min=1.3 --ciphers=A:B --groups=X25519 "
                  "--timeout-lobby=1 --timeout-handshake=2 --timeout-idle=3 --timeout-session=4 "
-                 "--timeout-grace=5 --log=syslog --verbose -- imapd -x --cert=other");
+                 "--timeout-grace=5 --max-connections=6 --max-per-client=7 --exit-idle=8 "
+                 "--log=syslog --verbose -- imapd -x --cert=other");
 
     assert_string_equal(o.pairs[0].cert, "c.pem");
     assert_string_equal(o.pairs[0].key, "k.pem");
@@ -185,6 +186,9 @@ static void each_option_sets_its_own_field(void **state)
     assert_int_equal(o.timeout_idle, 3);
     assert_int_equal(o.timeout_session, 4);
     assert_int_equal(o.timeout_grace, 5);
+    assert_int_equal(o.max_connections, 6);
+    assert_int_equal(o.max_per_client, 7);
+    assert_int_equal(o.exit_idle, 8);
     assert_int_equal(o.log, LOG_CHOICE_SYSLOG);
     assert_int_equal(o.verbosity, 1);
     assert_string_equal(o.handler[0], "imapd");
@@ -336,6 +340,11 @@ static void bad_values_are_refused_with_their_option_named(void **state)
         {"--timeout-session=99999999999999999999999", "--timeout-session=9999"},
         {"--timeout-grace=0x10", "--timeout-grace=0x10"},
         {"--timeout-grace=ten", "--timeout-grace=ten"},
+        {"--max-connections=", "--max-connections="},
+        {"--max-connections=-1", "--max-connections=-1: wants a number of connections"},
+        {"--max-connections=65536", "--max-connections=65536: wants a number of connections"},
+        {"--max-per-client=many", "--max-per-client=many: wants a number of connections"},
+        {"--exit-idle=1m", "--exit-idle=1m: wants a number of seconds"},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -531,19 +540,35 @@ static void a_value_in_a_message_is_escaped_and_cut(void **state)
 static void help_names_every_option_once(void **state)
 {
     (void)state;
-    static const char *const names[] = {"--cert=",          "--key=",
-                                        "--starttls=",      "--policy=",
-                                        "--name=",          "--trusted=",
-                                        "--ucspi-tls",      "--user=",
-                                        "--handler-user=",  "--chroot=",
-                                        "--jail=",          "--stdio=",
-                                        "--tls-min=",       "--ciphers=",
-                                        "--groups=",        "--timeout-lobby=",
-                                        "--timeout-idle=",  "--timeout-session=",
-                                        "--timeout-grace=", "--timeout-handshake=",
-                                        "--config=",        "--check",
-                                        "--log=",           "--help",
-                                        "--version",        "--verbose",
+    static const char *const names[] = {"--cert=",
+                                        "--key=",
+                                        "--starttls=",
+                                        "--policy=",
+                                        "--name=",
+                                        "--trusted=",
+                                        "--ucspi-tls",
+                                        "--user=",
+                                        "--handler-user=",
+                                        "--chroot=",
+                                        "--jail=",
+                                        "--stdio=",
+                                        "--tls-min=",
+                                        "--ciphers=",
+                                        "--groups=",
+                                        "--timeout-lobby=",
+                                        "--timeout-idle=",
+                                        "--timeout-session=",
+                                        "--timeout-grace=",
+                                        "--timeout-handshake=",
+                                        "--max-connections=",
+                                        "--max-per-client=",
+                                        "--exit-idle=",
+                                        "--config=",
+                                        "--check",
+                                        "--log=",
+                                        "--help",
+                                        "--version",
+                                        "--verbose",
                                         "--quiet"};
     char *text = NULL;
     size_t len = 0;
