@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from harness import clients, launch, pki as pki_module, processes, resume, tls
+from harness import clients, launch, pki as pki_module, processes, resume, tls, wait
 
 KINDS = ['ecdsa', 'rsa', 'ed25519']
 VERSIONS = ['1.2', '1.3']
@@ -267,6 +267,34 @@ def test_the_mapping_with_the_keys_is_not_inherited_by_the_gate(serve):
         connection.shutdown(1)
         tls.ended(connection)
     server.wait()
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_in_wait_mode_the_key_is_in_no_gate_in_no_monitor_that_has_signed_and_once_in_the_listener(serve, pki, kind):
+    """The listener decodes no key: it has the bytes of the file in the one mapping that gates are not given."""
+    server = serve(['/bin/cat'], pair=kind, launcher=wait.Waiting)
+    secrets = secrets_of(pki.pair(kind).key)
+    with tls.Client(server, pki.ca, handshake=False) as client:
+        [monitor] = server.has_monitors(1)
+        gate = tls.gate_of(Child(monitor))
+        assert mappings_with(monitor, 'dc') and not set(mappings_with(gate, 'dc')) & set(mappings_with(monitor, 'dc'))
+        client.handshake()
+        client.send(b'hello')
+        client.take(5)
+        assert found_in(gate, secrets) == {}
+        assert found_in(monitor, secrets) == {}
+        client.close_notify()
+        client.ends_in_order()
+    server.has_monitors(0)
+    vault = {line.split()[0] for line in found_in(server.pid, secrets).values()}
+    assert len(vault) == 1
+    assert vault <= set(mappings_with(server.pid, 'dd')) - set(mappings_with(server.pid, 'dc'))
+
+
+@dataclass
+class Child:
+    """A process by its number, as Popen has it."""
+    pid: int
 
 
 def mappings_with(pid, flag):
