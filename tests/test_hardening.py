@@ -190,16 +190,33 @@ def test_openssl_gets_no_session_that_would_allow_early_data(serve, tmp_path):
     assert not saved.exists()
 
 
+# Protocols by ALPN (RFC 7301)
+
 @versions
-@pytest.mark.parametrize('offered', [['imap'], ['h2', 'http/1.1']], ids=['imap', 'HTTP'])
-def test_no_protocol_of_alpn_is_agreed_on_and_clients_that_offer_some_are_served(serve, pki, version, offered):
-    """Nothing is ever picked that was not asked for on the command line (RFC 7301 section 3.2)."""
-    server = serve(['/bin/cat'])
+@pytest.mark.parametrize('option, offered, chosen', [
+    ('--alpn=imap', ['imap'], 'imap'),
+    ('--alpn=imap', ['h2', 'imap'], 'imap'),
+    ('--alpn=off', ['imap', 'h2'], None),
+], ids=['ours alone', 'ours among others', 'anything, and it is off'])
+def test_protocol_of_alpn_is_agreed_on_with_a_client_that_offers(serve, pki, version, option, offered, chosen):
+    server = serve(['/bin/cat'], option)
     context = clients.context(pki.ca, version, offered)
     with context.wrap_socket(server.connect(), server_hostname=clients.NAME) as client:
-        assert client.selected_alpn_protocol() is None
+        assert client.selected_alpn_protocol() == chosen
         client.sendall(b'x')
         assert client.recv(1) == b'x'
+
+
+@versions
+@pytest.mark.parametrize('options', [[], ['--alpn=imap']], ids=['by default', 'by option'])
+def test_client_that_wants_a_web_server_by_alpn_is_refused_with_no_application_protocol(serve, pki, version, options):
+    server = serve(['/bin/cat'], *options)
+    context = clients.context(pki.ca, version, ['h2', 'http/1.1'])
+    with pytest.raises(ssl.SSLError, match='no application protocol'):
+        context.wrap_socket(server.connect(), server_hostname=clients.NAME)
+    end = server.wait()
+    assert end.summary['end'] == 'handshake-failed'
+    assert 'handler' not in end.summary
 
 
 # Signatures with SHA-1
