@@ -275,17 +275,12 @@ static int allow(scmp_filter_ctx filter, const int *calls, size_t count)
 }
 
 /* For client certificates. Some builds of the library try to open /dev/urandom for each, and can do
- * without: that is refused, as ever, but not by killing. And the CAs' memory can be given back. */
+ * without: that is refused, as ever, but not by killing. */
 static int allow_verifying(scmp_filter_ctx filter)
 {
     int rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(openat), 0);
 
-    if (rc == 0)
-        rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(open), 0);
-    if (rc == 0)
-        rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(madvise), 1,
-                              SCMP_A2(SCMP_CMP_EQ, MADV_DONTNEED));
-    return rc;
+    return rc == 0 ? seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(open), 0) : rc;
 }
 
 /* What lobby, TLS library and relay need: descriptors that are there, memory, time, randomness. */
@@ -305,7 +300,7 @@ static const int gate_calls[] = {
     SCMP_SYS(getrandom),
     SCMP_SYS(brk),
     SCMP_SYS(munmap),
-    SCMP_SYS(madvise), /* musl's free() */
+    SCMP_SYS(madvise), /* gives memory back */
     SCMP_SYS(clock_gettime),
     SCMP_SYS(clock_gettime64),
     SCMP_SYS(gettimeofday), /* a ticket's age, where the vDSO does not do it */

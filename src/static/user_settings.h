@@ -76,6 +76,9 @@ int wolfSSL_UseSessionTicket(struct WOLFSSL *ssl);
 #define TFM_TIMING_RESISTANT
 #define HAVE_CURVE25519
 #define HAVE_ED25519
+#ifndef POSTERN_FAST
+#define ED25519_SMALL /* 37 KB less; a signature takes milliseconds */
+#endif
 
 /* Key files with a password: PKCS#8 with PBES2. */
 #define WOLFSSL_ENCRYPTED_KEYS
