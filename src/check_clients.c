@@ -11,7 +11,7 @@
 #include <time.h>
 
 #define SOON_DAYS 21
-#define DAY 86400
+#define DAY ((time_t)86400)
 #define LIST_SOON_DAYS 2 /* revocation lists are short-lived */
 #define NAMES_MAX 10     /* CAs named one by one; those with something amiss always are */
 

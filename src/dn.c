@@ -225,8 +225,8 @@ static int put_oid(struct text *t, struct der oid)
         if ((oid.at[i] & 0x80) != 0)
             continue;
         if (first) {
-            unsigned top = arc < 40 ? 0 : arc < 80 ? 1 : 2;
-            (void)snprintf(number, sizeof number, "%u.%" PRIu64, top, arc - 40 * top);
+            uint64_t top = arc < 40 ? 0 : arc < 80 ? 1 : 2;
+            (void)snprintf(number, sizeof number, "%" PRIu64 ".%" PRIu64, top, arc - 40 * top);
         } else {
             (void)snprintf(number, sizeof number, ".%" PRIu64, arc);
         }

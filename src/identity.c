@@ -30,8 +30,7 @@ void identity_name(char *text, size_t size, struct der name)
     len = size - 4;
     while (len > 0 && ((unsigned char)whole[len] & 0xc0) == 0x80) /* inside a character */
         len--;
-    memcpy(text, whole, len);
-    memcpy(text + len, "...", 4);
+    (void)snprintf(text, size, "%.*s...", (int)len, whole);
 }
 
 /* What is too long is as good as not there. */
