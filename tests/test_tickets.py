@@ -426,6 +426,36 @@ def test_without_the_option_no_ticket_is_given(serve, client, version):
     assert resumed(server) == ['no', 'no']
 
 
+@both_versions
+@pytest.mark.parametrize('mode', ['require', 'request'])
+def test_where_clients_are_asked_for_certificates_nobody_is_resumed(begin, client, pki, mode, version):
+    """A ticket would let somebody in whose certificate has been revoked since."""
+    server = begin()
+    client.begin(server, version)
+    asking = begin(f'--client-ca={pki.ca}', f'--client-cert={mode}')
+    own = pki.client('ann')
+    words = ['-cert', own.cert, '-key', own.key]
+    assert client.connect(asking, version, *words) == 'Initial'
+    ticketless = client.last
+    log = asking.wait().log
+    assert f'--tickets={server.command[3].partition("=")[2]}: not used, since clients are asked for certificates' in log
+    client.session = ticketless if ticketless.exists() else None
+    assert client.session is None or client.ticket() is None
+    assert client.connect(asking, version, *words) == 'Initial'
+
+
+@both_versions
+@pytest.mark.parametrize('start', ['immediate', 'imap'])
+def test_the_protocol_is_agreed_on_anew_in_each_session(begin, client, version, start):
+    """RFC 7301 section 3.1."""
+    server = begin('--alpn=imap,x', start=start)
+    for number, (words, agreed) in enumerate([(['-alpn', 'imap'], 'imap'), (['-alpn', 'x'], 'x'), ([], None)]):
+        assert client.connect(server, version, *words, start=start) == ('Resumed' if number else 'Initial')
+        client.session = client.session or client.last
+        found = re.search('ALPN protocol: (.*)', client.printed)
+        assert (found and found[1]) == agreed
+
+
 BROKEN = {
     'missing': (None, 0o600, 'cannot be opened: No such file or directory'),
     'malformed': ('# keys\n2025-01-31T12:00:00Z 0123\n', 0o600, 'line 2: no ticket key: wants a date like'),

@@ -47,6 +47,7 @@ struct recipe {
     size_t name_len;         /* 0: strlen(name) */
     const uint16_t *sigalgs; /* NULL: no such extension */
     const uint16_t *versions;
+    const char *ticket; /* NULL: no session_ticket extension */
     bool alpn, grease, no_extensions;
 };
 
@@ -86,6 +87,11 @@ static void put_extensions(struct text *all, const struct recipe *r)
         put_list(&list, r->sigalgs);
         put_vector(&body, 2, list.bytes, list.len);
         put_extension(all, 13, &body);
+    }
+    if (r->ticket != NULL) {
+        body.len = 0;
+        put(&body, r->ticket, strlen(r->ticket));
+        put_extension(all, 35, &body);
     }
     if (r->alpn) {
         body.len = 0;
@@ -185,6 +191,30 @@ static void a_modern_hello_says_what_it_wants(void **state)
     assert_true(h.has_sigalgs && h.rsa && h.ecdsa && h.ed25519);
     assert_string_equal(h.alpn, "imap");
     assert_true(h.tls13_suites && h.aead_suites && h.ecdsa_suites && h.rsa_suites);
+}
+
+static void a_ticket_is_told_by_its_length_and_its_first_bytes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *ticket;
+        size_t len;
+        const char *first;
+    } cases[] = {{NULL, 0, ""},
+                 {"", 0, ""},
+                 {"short", 5, "short"},
+                 {"0123456789abcdef", 16, "0123456789abcdef"},
+                 {"0123456789abcdefghij", 20, "0123456789abcdef"}};
+    struct hello h;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct recipe r = modern;
+        r.ticket = cases[i].ticket;
+        build(&t, &r, 16384);
+        assert_int_equal(judge(&h, t.bytes, t.len), HELLO_OK);
+        assert_int_equal(h.ticket_len, cases[i].len);
+        assert_memory_equal(h.ticket, cases[i].first, strlen(cases[i].first));
+    }
 }
 
 static void every_truncation_wants_more(void **state)
@@ -661,6 +691,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_modern_hello_says_what_it_wants),
+        cmocka_unit_test(a_ticket_is_told_by_its_length_and_its_first_bytes),
         cmocka_unit_test(every_truncation_wants_more),
         cmocka_unit_test(a_hello_may_be_spread_over_records),
         cmocka_unit_test(what_comes_behind_a_hello_does_not_matter),

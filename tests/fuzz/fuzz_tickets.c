@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* libFuzzer: a letter, and behind it: f the text of a file of ticket keys; m one message of the gate's
+ * that asks for a ticket or brings one; t two bytes that say where a ticket is damaged, and what is
+ * sealed in it. */
+#include "common.h"
+
+#include "message.h"
+#include "ticket_file.h"
+#include "vault_tickets.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+static const struct options options = {.tickets = "tickets", .ticket_lifetime = 7200};
+static struct tickets keys;
+static int ends[2];
+
+void fuzz_begin(void)
+{
+    for (keys.count = 0; keys.count < 2; keys.count++) {
+        memset(keys.keys[keys.count].key, (int)keys.count + 1, TICKETS_KEY_SIZE);
+        CHECK(tickets_name_key(&keys.keys[keys.count]) == 0);
+    }
+    CHECK(fuzz_heard(NULL) == 0);
+    CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
+}
+
+static void parse_file(const uint8_t *data, size_t size)
+{
+    static const struct ticket_key none;
+    static struct tickets t;
+    size_t line = 0;
+    int rc = ticket_file_parse(&t, data, size, &line);
+
+    CHECK(line >= 1 && line <= size + 1);
+    if (rc == 0) {
+        CHECK(t.count > 0 && t.count <= TICKETS_KEYS_MAX);
+        CHECK(size >= t.count * 2 * TICKETS_KEY_SIZE);
+    } else {
+        CHECK(rc == -EINVAL || rc == -ENOKEY || rc == -E2BIG);
+        CHECK(t.count == 0);
+        for (size_t i = 0; i < TICKETS_KEYS_MAX; i++)
+            CHECK(memcmp(&t.keys[i], &none, sizeof none) == 0);
+    }
+    CHECK(fuzz_heard(NULL) == 0);
+}
+
+/* An answer is what was asked for; without one, the log says why. */
+static void take_message(uint8_t *data, size_t size)
+{
+    static uint8_t buf[MESSAGE_MAX];
+    struct vault v = {
+        .tickets = &keys, .seals = TICKETS_SEALS, .opens = TICKETS_OPENS, .name = "mail.example"};
+    struct message_reader r;
+    size_t len;
+
+    message_parse(&r, data, size);
+    if (r.type != MESSAGE_SEAL && r.type != MESSAGE_OPEN)
+        return;
+    bool seal = r.type == MESSAGE_SEAL;
+    int rc = seal ? vault_give_seal(&v, &options, &r, ends[0])
+                  : vault_give_open(&v, &options, &r, ends[0]);
+    unsigned lines = fuzz_heard(NULL);
+    CHECK(lines == (rc < 0 || !seal ? 1 : 0));
+    int got = message_receive(ends[1], &r, buf, sizeof buf, false);
+    if (rc < 0) {
+        CHECK(rc == -EBADMSG && got == -EAGAIN);
+        return;
+    }
+    CHECK(got == 0 && r.type == (seal ? MESSAGE_SEALED : MESSAGE_OPENED));
+    const uint8_t *bytes = message_get_bytes(&r, TICKETS_SEALED_MAX, &len);
+    if (seal)
+        CHECK(len > TICKETS_HEAD_SIZE && memcmp(bytes, keys.keys[0].name, TICKETS_NAME_SIZE) == 0);
+    else
+        CHECK(message_get_number(&r, 1) == 0 && len == 0 && !v.opened); /* nobody can forge one */
+    CHECK(message_complete(&r));
+    CHECK(v.seals + v.opens == TICKETS_SEALS + TICKETS_OPENS - 1);
+}
+
+static void damage(const uint8_t *data, size_t size)
+{
+    static uint8_t sealed[TICKETS_SEALED_MAX], plain[TICKETS_PLAIN_MAX];
+    const uint8_t context[TICKETS_CONTEXT_SIZE] = {1};
+    size_t sealed_len, len;
+    time_t now = time(NULL);
+    bool old;
+
+    if (size < 2 || size - 2 > TICKETS_PLAIN_MAX)
+        return;
+    CHECK(tickets_seal(&keys, context, now, data + 2, size - 2, sealed, &sealed_len) == 0);
+    CHECK(tickets_open(&keys, context, now, 1, sealed, sealed_len, plain, &len, &old) == 0);
+    CHECK(!old && len == size - 2 && memcmp(plain, data + 2, len) == 0);
+    sealed[((size_t)data[0] << 8 | data[1]) % sealed_len] ^= (uint8_t)(data[0] | 1);
+    CHECK(tickets_open(&keys, context, now, 1, sealed, sealed_len, plain, &len, &old) < 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size == 0)
+        return 0;
+    uint8_t *copy = fuzz_copy(data + 1, size - 1);
+    switch (data[0]) {
+    case 'f':
+        parse_file(copy, size - 1);
+        break;
+    case 'm':
+        take_message(copy, size - 1);
+        break;
+    case 't':
+        damage(copy, size - 1);
+        break;
+    default:
+        break;
+    }
+    free(copy);
+    return 0;
+}
