@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#define LIFETIME_MAX (7 * 86400) /* RFC 8446 section 4.6.1 */
+#define LIFETIME_MAX (7UL * 86400) /* RFC 8446 section 4.6.1 */
 
 /* What kind of value an option takes, and so the type of its place in struct options. */
 enum kind {

@@ -50,17 +50,17 @@ struct options {
     const char *chroot_dir;
     enum jail_mode jail;
     enum stdio_mode stdio;
-    unsigned tls_min; /* as on the wire: 0x0303 for TLS 1.2 */
+    unsigned tls_min;           /* as on the wire: 0x0303 for TLS 1.2 */
+    unsigned ticket_lifetime;   /* seconds */
+    const char *tickets;        /* file with the keys of session tickets; NULL: no tickets */
+    const char *new_ticket_key; /* file that is to get a new one */
     const char *ciphers;
     const char *groups;
     const char *client_ca; /* NULL: no client certificates */
+    const char *crl;       /* NULL: none */
     enum client_cert client_cert;
-    const char *crl; /* NULL: none */
     enum client_name client_name;
-    const char *tickets;        /* file with the keys of session tickets; NULL: no tickets */
-    unsigned ticket_lifetime;   /* seconds */
-    const char *new_ticket_key; /* file that is to get a new one */
-    unsigned timeout_lobby;     /* seconds; 0: none. So are all of these */
+    unsigned timeout_lobby; /* seconds; 0: none. So are all of these */
     unsigned timeout_handshake;
     unsigned timeout_idle;
     unsigned timeout_session;

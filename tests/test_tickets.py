@@ -106,12 +106,11 @@ def test_a_ticket_may_be_used_by_several_connections_at_once(begin, pki, version
         connection.close()
 
 
-@both_versions
-def test_a_client_that_offers_no_share_of_our_groups_at_first_is_resumed_too(begin, client, version):
-    """In TLS 1.3 it has to say hello twice."""
+def test_a_client_that_has_to_say_hello_twice_is_resumed_too(begin, client):
+    """It offers no share of our group at first, and its ticket both times."""
     server = begin('--groups=P-384')
-    client.begin(server, version)
-    assert client.connect(server, version) == 'Resumed'
+    client.begin(server, '1.3')
+    assert client.connect(server, '1.3') == 'Resumed'
 
 
 LABEL = b'EXPORTER-Channel-Binding'     # RFC 9266
@@ -364,7 +363,7 @@ def test_of_many_tickets_only_some_are_tried_and_the_client_is_served(begin, cli
     client.begin(server, '1.3')
     server.wait()
     ticket = client.ticket()
-    assert len(ticket) > 150
+    assert len(ticket) > 100
     damaged = [ticket[:-32] + os.urandom(16) + bytes(16) for _ in range(10)]
     assert makes_full_handshake('1.3', answer(server, hello_1_3(*damaged)))
     assert server.wait().log.count(REFUSED) == 2
