@@ -52,7 +52,6 @@ struct listener {
 /* Goes back to what a process is that serves one connection, and serves it. */
 static _Noreturn void serve(struct listener *l, struct connection *c)
 {
-
     activation_close_listeners(l->sockets);
     io_close(&l->signals);
     notify_close(&l->notify);
@@ -77,7 +76,9 @@ static const char *full(const struct listener *l, const struct peer *client)
 {
     if (l->census.count >= l->census.room)
         return "--max-connections";
-    if (l->o->max_per_client > 0 && census_of(&l->census, client) >= l->o->max_per_client)
+    /* Behind a proxy all clients have its address. */
+    if (l->o->max_per_client > 0 && !l->o->proxy_protocol &&
+        census_of(&l->census, client) >= l->o->max_per_client)
         return "--max-per-client";
     return NULL;
 }

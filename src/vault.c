@@ -504,11 +504,15 @@ int vault_give_signature(struct vault *v, struct message_reader *r, int gate)
     return rc;
 }
 
-/* To overwrite what belongs to the lender would only make a copy first. */
+/* To overwrite what belongs to the lender would only make a copy first. But a name's key, and what a
+ * password has decrypted, are in a copy already. */
 static void give_up(struct vault *v)
 {
-    if (v->memory != NULL)
+    if (v->memory != NULL) {
+        if (v->named.key_len > 0 || v->memory[PASSWORD_AT] != '\0')
+            explicit_bzero(v->memory, MEMORY_SIZE);
         (void)munmap(v->memory, MEMORY_SIZE);
+    }
     if (v->tickets != NULL)
         (void)munmap(v->tickets, sizeof *v->tickets);
     drop_pair(&v->named);

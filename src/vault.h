@@ -56,6 +56,7 @@ int vault_unlock(struct vault *v, const struct options *o, bool thorough);
 /* Reads the ticket keys of --tickets; to be called after vault_unlock(), once the gate has been forked.
  * Returns 0, or logs one line and returns a negative errno: then there are no tickets. */
 int vault_load_tickets(struct vault *v, const struct options *o);
+
 /* True if keys are still encrypted, so that vault_unlock() has work to do. */
 bool vault_is_locked(const struct vault *v);
 

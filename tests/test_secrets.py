@@ -269,6 +269,16 @@ def test_the_mapping_with_the_keys_is_not_inherited_by_the_gate(serve):
     server.wait()
 
 
+def spans_with(pid, secrets):
+    """Every mapping of a process that betrays one of the secrets, by its addresses."""
+    return {place.split()[0] for place, content in memory(pid) if betrayed(content, secrets)}
+
+
+def lendable(pid):
+    """The listener's mappings that no core dump holds and that its monitors get a copy of."""
+    return set(mappings_with(pid, 'dd')) - set(mappings_with(pid, 'dc'))
+
+
 @pytest.mark.parametrize('kind', KINDS)
 def test_in_wait_mode_the_key_is_in_no_gate_in_no_monitor_that_has_signed_and_once_in_the_listener(serve, pki, kind):
     """The listener decodes no key: it has the bytes of the file in the one mapping that gates are not given."""
@@ -286,9 +296,27 @@ def test_in_wait_mode_the_key_is_in_no_gate_in_no_monitor_that_has_signed_and_on
         client.close_notify()
         client.ends_in_order()
     server.has_monitors(0)
-    vault = {line.split()[0] for line in found_in(server.pid, secrets).values()}
-    assert len(vault) == 1
-    assert vault <= set(mappings_with(server.pid, 'dd')) - set(mappings_with(server.pid, 'dc'))
+    vault = spans_with(server.pid, secrets)
+    assert len(vault) == 1 and vault <= lendable(server.pid)
+
+
+@pytest.mark.parametrize('version', VERSIONS)
+def test_in_wait_mode_ticket_keys_are_in_no_gate_in_no_monitor_and_once_in_the_listener(serve, pki, tickets, version):
+    server = serve(['/bin/cat'], f'--tickets={tickets}', launcher=wait.Waiting)
+    secrets = ticket_secrets(tickets)
+    context, session = clients.context(pki.ca, version), None
+    for resumed in (False, True):
+        with context.wrap_socket(server.connect(), server_hostname='localhost', session=session) as connection:
+            connection.sendall(b'hello')
+            assert connection.recv(5) == b'hello'
+            session = connection.session
+            assert connection.session_reused == resumed
+            [monitor] = server.has_monitors(1)
+            assert found_in(tls.gate_of(Child(monitor)), secrets) == {}
+            assert found_in(monitor, secrets) == {}
+        server.has_monitors(0)
+    vault = spans_with(server.pid, secrets)
+    assert len(vault) == 1 and vault <= lendable(server.pid)
 
 
 @dataclass

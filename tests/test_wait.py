@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness import clients, launch, lobby, pki as pki_module, ports, processes, tls, wait
+from harness import clients, launch, lobby, pki as pki_module, ports, processes, resume, tls, wait
 from harness.lobby import DIALECTS, IMAP
 
 HANDLER = ['/bin/sh', '-c', 'env; echo; while read -r line; do echo "got $line"; done']
@@ -451,6 +451,61 @@ def test_with_starttls_it_begins_without_a_certificate_and_offers_tls_when_there
         inside = client.start_tls(IMAP, pki.ca)
         inside.send(IMAP.quit)
         inside.rest()
+
+
+# Everything else that is read once, or for each connection
+
+@pytest.mark.parametrize('version', ['1.2', '1.3'])
+def test_ticket_of_one_child_resumes_in_another_until_its_key_has_been_replaced(waits, pki, postern, tmp_path, version):
+    file = resume.new_key(postern, tmp_path / 'tickets')
+    server = waits(resume.handler(), f'--tickets={file}')
+    client = resume.OpenSSL(pki.ca, tmp_path)
+    client.begin(server, version)
+    assert client.connect(server, version) == 'Resumed'
+    file.unlink()
+    resume.new_key(postern, file)
+    server.tell(signal.SIGHUP)
+    server.says('the new ones are used from now on')
+    assert client.connect(server, version) == 'Initial'
+
+
+def test_encrypted_key_is_used_by_each_child_and_left_encrypted_by_the_listener(waits, pki, tmp_path):
+    key, password = tmp_path / 'key.pem', tmp_path / 'password'
+    password.touch(mode=0o600)
+    password.write_text('secret\n')
+    pki_module.openssl('pkcs8', '-topk8', '-v2', 'aes-256-cbc', '-in', pki.ecdsa.key, '-out', key, '-passout',
+                       'pass:secret')
+    key.chmod(0o600)
+    server = waits(ECHO, f'--key-pass-file={password}', pair=pki_module.Pair(pki.ecdsa.cert, key, pki.ca))
+    for _ in range(2):
+        Talk(server, pki.ca).goes_on().ends()
+
+
+def test_certificate_of_a_name_is_read_when_a_client_asks_for_it(waits, pki, tmp_path):
+    server = waits(ECHO, f'--cert-dir={tmp_path}')
+    for name in ('a.example.org', 'b.example.org'):
+        pair = pki.leaf(name, names=f'DNS:{name}', subject=f'/CN={name}')
+        (tmp_path / name).mkdir()
+        shutil.copy(pair.cert, tmp_path / name / 'fullchain.pem')
+        shutil.copy(pair.key, tmp_path / name / 'privkey.pem')
+        with clients.tls(server, pki.ca, name=name) as connection:
+            assert connection.getpeercert()['subject'] == ((('commonName', name),),)
+
+
+def test_proxy_tells_of_many_clients_and_is_not_bounded_as_one(waits, pki):
+    server = waits(ECHO, '--proxy-protocol', '--proxy-trusted=127.0.0.1', '--max-per-client=1')
+    connections = []
+    for number in range(3):
+        connection = server.connect()
+        connection.sendall(b'PROXY TCP4 192.0.2.%d 192.0.2.99 4000 993\r\n' % number)
+        connections.append(clients.context(pki.ca).wrap_socket(connection, server_hostname=clients.NAME))
+    for connection in connections:
+        connection.sendall(b'hello')
+        assert connection.recv(10) == b'hello'
+        connection.unwrap().close()
+    server.has_monitors(0)
+    found = {summary['client'] for summary in launch.summaries(server.log())}
+    assert found == {f'192.0.2.{number}:4000' for number in range(3)}
 
 
 # The end
