@@ -5,6 +5,7 @@
 # make check      run all tests (POSTERN=path: of another build)
 # make install    into PREFIX (/usr/local), below DESTDIR; make uninstall
 # make static     one binary that needs no library (PROFILE=small: for routers), see src/static/static.mk
+# make check-static  build both and test them
 # make asan       run all tests under AddressSanitizer and UBSan
 # make faults     make every system call fail in turn (make check: a sample of them)
 # make valgrind   run a choice of the tests under valgrind

@@ -289,12 +289,18 @@ def test_check_without_a_handler_warns(run, pki):
     ('--handler-user=no-such-user', 'FAIL', CONFIG),
     ('--user=no-such-user', 'FAIL', CONFIG),
     ('--chroot=/nowhere/empty', 'FAIL', CONFIG),
-    ('--tls-min=1.1', 'warn', OK),
     ('--jail=off', 'warn', OK),
 ])
 def test_check_judges_the_other_options_too(run, pki, option, verdict, status):
     lines = report(run('--check', *pki.ecdsa.options(), option, '/bin/cat'), status)
     assert told(lines, verdict, option.partition('=')[0])
+
+
+def test_check_warns_of_old_versions_of_tls_or_says_that_the_library_has_none(run, pki):
+    known = 'TLS1.1' in run('--version').stdout.split()
+    lines = report(run('--check', *pki.ecdsa.options(), '--tls-min=1.1', '/bin/cat'), OK if known else CONFIG)
+    assert told(lines, 'warn', '--tls-min', 'RFC 8996')
+    assert told(lines, 'FAIL', '--tls-min=1.1', 'this TLS library does not have that version') != known
 
 
 @pytest.mark.parametrize('options, verdict, words', [

@@ -116,11 +116,13 @@ def betrayed(content, secrets):
 
 def found_in(pid, secrets):
     """The names of the secrets that are in a process's memory, with the mapping they are in."""
-    found, size = {}, 0
+    found, places, size = {}, [], 0
     for place, content in memory(pid):
         size += len(content)
+        places.append(place)
         found.update({name: place for name in betrayed(content, secrets)})
-    assert size > 1000000, 'the memory can be read'
+    # A static postern is all that there is, and is small.
+    assert size > 500000 and any(place.endswith('[stack]') for place in places), 'the memory can be read'
     return found
 
 

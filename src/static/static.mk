@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # make static [PROFILE=fast|small]: one binary that needs no library, build/static/PROFILE/postern.
+# make check-static: both, and the tests that matter most for them.
 #
 #   PROFILE=fast     the default: assembler for big numbers and ciphers, used where the processor has what it takes
 #   PROFILE=small    for routers: the smallest
@@ -29,6 +30,16 @@ static:
 	@$(MAKE) --no-print-directory STATIC_BUILD=1 PROFILE='$(PROFILE)' BUILD='$(STATIC)/$(PROFILE)' all
 	@echo "$(STATIC)/$(PROFILE)/postern: $$(wc -c <'$(STATIC)/$(PROFILE)/postern') bytes"
 
+# What the C library or the parts of wolfSSL might change; all tests: make check POSTERN=build/static/small/postern.
+CHECK_STATIC = $(addprefix tests/,static.py test_hardening.py test_jail.py test_keys.py test_names.py test_secrets.py \
+	test_client_certificates.py)
+check-static:
+	@tests/packages build check daemons
+	@for profile in small fast; do \
+		$(MAKE) --no-print-directory static PROFILE=$$profile && POSTERN="$(CURDIR)/$(STATIC)/$$profile/postern" \
+			$(PYTHON) -m pytest -q -p no:cacheprovider -n 2 $(CHECK_STATIC) || exit 1; \
+	done
+
 else
 
 CFLAGS_fast = -O2
@@ -54,7 +65,7 @@ endif
 # What another version of wolfSSL lacks is left out; what the settings don't want is empty when compiled.
 WOLFSSL_FILES = $(addprefix src/,crl.c internal.c keys.c ocsp.c ssl.c tls.c tls13.c wolfio.c) \
 	$(addprefix wolfcrypt/src/,aes.c asn.c chacha.c chacha20_poly1305.c coding.c cpuid.c cryptocb.c curve25519.c ecc.c \
-	ed25519.c error.c fe_low_mem.c fe_operations.c ge_low_mem.c ge_operations.c hash.c hmac.c kdf.c logging.c memory.c \
+	ed25519.c error.c fe_low_mem.c fe_operations.c ge_low_mem.c ge_operations.c hash.c hmac.c kdf.c logging.c md5.c memory.c \
 	poly1305.c pwdbased.c random.c rsa.c sha.c sha256.c sha512.c sp_arm64.c sp_c32.c sp_c64.c sp_int.c sp_x86_64.c \
 	wc_encrypt.c wc_port.c wolfmath.c)
 WOLFSSL_X86_64_FILES = $(addprefix wolfcrypt/src/,aes_asm.S aes_gcm_asm.S $(WOLFSSL_X86_64_FILES_$(PROFILE)))
@@ -104,4 +115,4 @@ $(filter $(THIRD)/seccomp/%,$(THIRD_OBJECTS)): THIRD_FLAGS = -DHAVE_LINUX_SECCOM
 
 endif
 
-.PHONY: static
+.PHONY: static check-static

@@ -43,7 +43,8 @@ int wolfSSL_UseSessionTicket(struct WOLFSSL *ssl);
 #define HAVE_PK_CALLBACKS
 #define WOLF_CRYPTO_CB
 
-/* Ciphers and hashes. SHA-1 is for OCSP, and for the names that it makes of keys. */
+/* Ciphers and hashes. SHA-1 is for OCSP and for the names of keys, MD5 for key files with a password in
+ * the old form. */
 #define HAVE_AESGCM
 #define GCM_TABLE_4BIT
 #define HAVE_CHACHA
@@ -58,7 +59,6 @@ int wolfSSL_UseSessionTicket(struct WOLFSSL *ssl);
 #define NO_DH
 #define NO_DSA
 #define NO_MD4
-#define NO_MD5
 #define NO_PSK
 #define NO_RC4
 #define WOLFSSL_NO_SHAKE128
