@@ -16,8 +16,9 @@
 enum { COMMAND_LOCAL, COMMAND_PROXY };
 enum { FAMILY_UNSPEC, FAMILY_INET, FAMILY_INET6, FAMILY_UNIX };
 enum { TRANSPORT_UNSPEC, TRANSPORT_STREAM, TRANSPORT_DGRAM };
-enum { TLV_AUTHORITY = 0x02, TLV_CRC32C = 0x03, TLV_SSL = 0x20, TLV_SSL_VERSION = 0x21 };
-enum { CLIENT_SSL = 0x01 };
+enum { TLV_AUTHORITY = 0x02, TLV_CRC32C = 0x03, TLV_SSL = 0x20 };
+enum { TLV_SSL_VERSION = 0x21, TLV_SSL_CN = 0x22 };
+enum { HAS_SSL = 0x01, HAS_CERT_NOW = 0x02, HAS_CERT_IN_SESSION = 0x04 };
 
 static const char v1_start[] = "PROXY ";
 static const uint8_t v2_signature[12] = {'\r', '\n', '\r', '\n', '\0', '\r',
@@ -292,13 +293,21 @@ static void put_address(struct growing *g, const struct peer *p, bool v4)
 /* Sections 2.2.2 and 2.2.6. */
 static void put_facts(struct growing *g, const struct facts *facts)
 {
-    /* Five bytes: no client certificate, so `verify' must not be zero. */
-    uint8_t ssl[5 + TLV_HEAD + sizeof facts->version] = {CLIENT_SSL, 0, 0, 0, 1};
+    const struct client_facts *c = &facts->client;
+    bool verified = c->verify == CLIENT_VERIFIED;
+    uint8_t has = HAS_SSL;
+    if (verified)
+        has |= facts->resumed ? HAS_CERT_IN_SESSION : HAS_CERT_NOW | HAS_CERT_IN_SESSION;
+    /* Four bytes of `verify': zero stands for a certificate that has been found good. */
+    uint8_t ssl[5 + 2 * TLV_HEAD + sizeof facts->version + sizeof c->common_name] = {
+        has, 0, 0, 0, verified ? 0 : 1};
     struct growing inner = {ssl, 5};
 
     if (facts->name[0] != '\0')
         put_tlv(g, TLV_AUTHORITY, facts->name, strlen(facts->name));
     put_tlv(&inner, TLV_SSL_VERSION, facts->version, strlen(facts->version));
+    if (verified && c->common_name[0] != '\0')
+        put_tlv(&inner, TLV_SSL_CN, c->common_name, strlen(c->common_name));
     put_tlv(g, TLV_SSL, ssl, inner.len);
 }
 

@@ -16,7 +16,7 @@
 #define PROXY_HEADER_MAX 4096
 
 /* The most bytes that proxy_build() writes. */
-#define PROXY_BUILD_MAX 512
+#define PROXY_BUILD_MAX 768
 
 enum proxy_verdict {
     PROXY_MORE,  /* not all there yet, and every byte so far belongs to it: read on */
@@ -39,7 +39,8 @@ struct proxy_header {
 enum proxy_verdict proxy_parse(struct proxy_header *h, const uint8_t *bytes, size_t len);
 
 /* Writes a header of this version that tells of a connection; with facts, version 2 tells that the
- * client is inside TLS, too, and what server name it asked for. Returns its length; 0 for
+ * client is inside TLS, too, what server name it asked for, and the common name of its certificate if
+ * that was verified. Returns its length; 0 for
  * PROXY_OUT_OFF. */
 size_t proxy_build(uint8_t buf[PROXY_BUILD_MAX], enum proxy_out version, const struct peer *client,
                    const struct peer *server, const struct facts *facts);

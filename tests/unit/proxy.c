@@ -354,6 +354,20 @@ static void version_2_tells_of_tls(void **state)
     len = proxy_build(buf, PROXY_OUT_V2, &client, &server, &facts);
     assert_int_equal(len, 28 + sizeof tlvs - 1 - 19);
     assert_memory_equal(buf + 28, tlvs + 19, sizeof tlvs - 1 - 19);
+    /* A client certificate that was verified now, or when the session began. */
+    facts.client.verify = CLIENT_VERIFIED;
+    strcpy(facts.client.common_name, "ann");
+    len = proxy_build(buf, PROXY_OUT_V2, &client, &server, &facts);
+    assert_int_equal(len, 28 + 24);
+    assert_memory_equal(buf + 28, "\x20\0\x15\7\0\0\0\0\x21\0\7TLSv1.3\x22\0\3ann", 24);
+    facts.resumed = true;
+    facts.client.common_name[0] = '\0';
+    len = proxy_build(buf, PROXY_OUT_V2, &client, &server, &facts);
+    assert_memory_equal(buf + 28, "\x20\0\x0f\5\0\0\0\0\x21\0\7TLSv1.3", 18);
+    /* One that was asked for and not given. */
+    facts.client.verify = CLIENT_NONE;
+    len = proxy_build(buf, PROXY_OUT_V2, &client, &server, &facts);
+    assert_memory_equal(buf + 28, tlvs + 19, sizeof tlvs - 1 - 19);
     /* Version 1 has no place for it. */
     len = proxy_build(buf, PROXY_OUT_V1, &client, &server, &facts);
     assert_int_equal(len, strlen("PROXY TCP4 192.0.2.7 198.51.100.1 50122 993\r\n"));
@@ -367,6 +381,8 @@ static void the_longest_that_is_built_can_be_read(void **state)
 
     memset(facts.name, 'x', sizeof facts.name - 1);
     memset(facts.version, 'x', sizeof facts.version - 1);
+    memset(facts.client.common_name, 'x', sizeof facts.client.common_name - 1);
+    facts.client.verify = CLIENT_VERIFIED;
     for (int version = PROXY_OUT_V1; version <= PROXY_OUT_V2; version++) {
         uint8_t buf[PROXY_BUILD_MAX];
         struct proxy_header h;
