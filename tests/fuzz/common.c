@@ -2,6 +2,7 @@
 #include "common.h"
 
 #include "log.h"
+#include "message.h"
 #include "options.h"
 
 #include <fcntl.h>
@@ -117,6 +118,24 @@ void fuzz_check_letters(const char *text, const char *letters)
     CHECK(strspn(text, letters) == strlen(text));
 }
 
+uint8_t fuzz_message_type(uint8_t letter)
+{
+    static const struct {
+        char letter;
+        enum message_type type;
+    } types[] = {
+        {'c', MESSAGE_CHAIN}, {'s', MESSAGE_SIGN},        {'t', MESSAGE_SEAL},
+        {'o', MESSAGE_OPEN},  {'f', MESSAGE_FACTS},       {'p', MESSAGE_PLAINTEXT},
+        {'n', MESSAGE_NOTE},  {'h', MESSAGE_END_HANDLER}, {'l', MESSAGE_LEFT},
+        {'e', MESSAGE_END},   {'x', MESSAGE_PROXY},
+    };
+
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (types[i].letter == letter)
+            return (uint8_t)types[i].type;
+    return letter;
+}
+
 /* True if a text lies in the command line, or is one of those that the options own. */
 static bool is_known(const struct options *o, int argc, char **argv, const char *text)
 {
@@ -131,9 +150,10 @@ static bool is_known(const struct options *o, int argc, char **argv, const char 
 
 void fuzz_check_options(const struct options *o, int argc, char **argv)
 {
-    const char *const texts[] = {o->starttls,     o->name,       o->trusted,       o->user,
-                                 o->handler_user, o->chroot_dir, o->ciphers,       o->groups,
-                                 o->config,       o->cert_dir,   o->key_pass_file, o->alpn};
+    const char *const texts[] = {
+        o->starttls, o->name,     o->trusted,       o->user,    o->handler_user,  o->chroot_dir,
+        o->ciphers,  o->groups,   o->config,        o->alpn,    o->proxy_trusted, o->client_ca,
+        o->crl,      o->cert_dir, o->key_pass_file, o->tickets, o->new_ticket_key};
     const unsigned seconds[] = {o->timeout_lobby, o->timeout_handshake, o->timeout_idle,
                                 o->timeout_session, o->timeout_grace};
 
@@ -149,8 +169,10 @@ void fuzz_check_options(const struct options *o, int argc, char **argv)
         CHECK(o->pairs[i].staple == NULL ||
               (*o->pairs[i].staple != '\0' && is_known(o, argc, argv, o->pairs[i].staple)));
     }
-    CHECK(o->action <= ACTION_VERSION && o->policy <= POLICY_OPTIONAL && o->jail <= JAIL_OFF &&
-          o->stdio <= STDIO_SOCKET && o->sni <= SNI_STRICT && o->log <= LOG_CHOICE_SYSLOG);
+    CHECK(o->action <= ACTION_NEW_TICKET_KEY && o->policy <= POLICY_OPTIONAL &&
+          o->jail <= JAIL_OFF && o->stdio <= STDIO_SOCKET && o->sni <= SNI_STRICT &&
+          o->log <= LOG_CHOICE_JSON && o->proxy_out <= PROXY_OUT_V2 &&
+          o->client_cert <= CLIENT_CERT_REQUIRE && o->client_name <= CLIENT_NAME_SAN);
     CHECK(o->tls_min >= 0x0301 && o->tls_min <= 0x0304);
     CHECK(o->verbosity >= -1 && o->verbosity <= 1);
     CHECK(o->chroot_dir == NULL || *o->chroot_dir == '/');
@@ -159,11 +181,13 @@ void fuzz_check_options(const struct options *o, int argc, char **argv)
                            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_");
     CHECK(o->name == NULL || strlen(o->name) <= 255);
     CHECK(o->handler >= argv && o->handler <= argv + argc && argv[argc] == NULL);
-    if (o->action == ACTION_HELP || o->action == ACTION_VERSION)
+    if (o->action != ACTION_SERVE && o->action != ACTION_CHECK)
         return;
     CHECK(o->pair_count > 0 || o->cert_dir != NULL);
     CHECK(o->action == ACTION_CHECK || o->handler[0] != NULL);
     CHECK(o->starttls != NULL || o->trusted == NULL);
     CHECK(o->starttls != NULL || o->policy == POLICY_REQUIRED);
     CHECK(o->starttls == NULL || !o->ucspi_tls);
+    CHECK((o->client_ca == NULL) == (o->client_cert == CLIENT_CERT_OFF));
+    CHECK(o->client_ca != NULL || o->crl == NULL);
 }

@@ -1,21 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* libFuzzer: a client certificate in DER, or a revocation list. */
+#include "common.h"
+
 #include "identity.h"
 #include "utf8.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            (void)fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                  \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* What the gate takes from it is what the monitor lets pass. */
 static void check_facts(const struct facts *f)
@@ -53,11 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct certificate c;
     struct revocation_list l;
     char name[24], date[16];
-    /* A copy that ends where it ends: memory checkers see every byte too many. */
-    uint8_t *copy = malloc(size > 0 ? size : 1);
+    uint8_t *copy = fuzz_copy(data, size);
 
-    CHECK(copy != NULL);
-    memcpy(copy, data, size);
     if (x509_read(&c, copy, size) == 0) {
         identity_name(name, sizeof name, c.subject);
         CHECK(strlen(name) < sizeof name && utf8_is_clean(name));

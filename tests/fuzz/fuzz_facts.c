@@ -7,6 +7,7 @@
 #include "facts.h"
 #include "message.h"
 #include "peer.h"
+#include "utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -31,9 +32,29 @@ static void check_environment(const struct facts *f)
         const char *equals = strchr(e.list[i], '=');
         CHECK(equals != NULL && equals > e.list[i] && equals[1] != '\0');
         CHECK(strspn(e.list[i], "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") == (size_t)(equals - e.list[i]));
-        fuzz_check_letters(equals + 1, LETTERS "/+=");
+        if (f->client.verify == CLIENT_VERIFIED)
+            CHECK(utf8_is_clean(equals + 1));
+        else
+            fuzz_check_letters(equals + 1, LETTERS "/+=");
     }
     environment_free(&e);
+}
+
+/* Whoever has shown no certificate has no name, and a user's is a word. */
+static void check_client(const struct client_facts *c)
+{
+    const char *const texts[] = {c->subject, c->common_name, c->issuer,
+                                 c->serial,  c->fingerprint, c->user};
+
+    CHECK(c->verify <= CLIENT_VERIFIED);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        CHECK(utf8_is_clean(texts[i]) && (c->verify == CLIENT_VERIFIED || *texts[i] == '\0'));
+    check_word(c->serial, sizeof c->serial, LETTERS);
+    check_word(c->fingerprint, sizeof c->fingerprint, LETTERS);
+    CHECK(strnlen(c->user, sizeof c->user) < sizeof c->user);
+    if (c->user[0] != '\0')
+        fuzz_check_letters(c->user, LETTERS "@+");
+    CHECK(c->user[0] != '.' && c->user[0] != '-');
 }
 
 /* What was read whole is written again, byte by byte the same. */
@@ -64,6 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_word(f.group, sizeof f.group, LETTERS);
         check_word(f.name, sizeof f.name, LETTERS);
         check_word(f.alpn, sizeof f.alpn, LETTERS "/");
+        check_client(&f.client);
         check_environment(&f);
         check_again(&f, message, size);
     }

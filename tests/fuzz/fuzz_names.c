@@ -38,6 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (is_name) {
         fuzz_check_letters(name, "abcdefghijklmnopqrstuvwxyz0123456789-.");
         CHECK(strstr(name, "..") == NULL && strlen(name) <= 253);
+        CHECK(name[0] != '.' && name[strlen(name) - 1] != '.');
         check_path(files.cert, "fullchain.pem", name);
         check_path(files.key, "privkey.pem", name);
     }

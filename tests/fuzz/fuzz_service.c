@@ -8,18 +8,31 @@
 #include "jail.h"
 #include "message.h"
 #include "service.h"
+#include "tickets.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MESSAGES_MAX 100
 #define NOTES_MAX 40
 
-enum setting { STARTTLS = 1, AUTH = 2, TLS = 4, UCSPI = 8, STOPPING = 16, ERRORS = 32, PROXY = 64 };
+enum setting {
+    STARTTLS = 1,
+    AUTH = 2,
+    TLS = 4,
+    UCSPI = 8,
+    STOPPING = 16,
+    ERRORS = 32,
+    PROXY = 64,
+    TICKETS = 128
+};
 
 /* How many of each message the monitor has sent. */
 struct tally {
@@ -40,8 +53,10 @@ static void read_answers(int gate, struct tally *t)
             (void)message_get_number(&r, UINT64_MAX);
             (void)message_get_bytes(&r, sizeof buf, &len); /* the chain, and then a staple */
         }
-        if (r.type == MESSAGE_CHAIN_IS || r.type == MESSAGE_SIGNATURE)
+        if (r.type >= MESSAGE_CHAIN_IS && r.type <= MESSAGE_OPENED)
             (void)message_get_bytes(&r, sizeof buf, &len);
+        if (r.type == MESSAGE_OPENED)
+            (void)message_get_number(&r, 1);
         CHECK(message_complete(&r));
         /* No handler can be started here, so there are no descriptors of one. */
         CHECK(r.fds[0] == -1 && r.fds[1] == -1);
@@ -56,12 +71,16 @@ static void check_session(const struct session *s, enum phase before, const stru
     CHECK(s->ending < ENDING_COUNT && *ending_name(s->ending) != '\0');
     CHECK(t->of[MESSAGE_CHAIN_IS] <= 1 && t->of[MESSAGE_SIGNATURE] <= 1 &&
           t->of[MESSAGE_HANDLER] <= 2 && t->of[MESSAGE_ENDED] <= 1);
+    CHECK(t->of[MESSAGE_SEALED] <= TICKETS_SEALS && t->of[MESSAGE_OPENED] <= TICKETS_OPENS);
     CHECK(t->of[MESSAGE_SIGNATURE] == 0 || s->have_tls);
     CHECK(s->phase < PHASE_CHAIN || s->phase == PHASE_ENDED || s->left_lobby ||
           t->of[MESSAGE_CHAIN_IS] == 1 || s->gate < 0);
     /* The secrets are gone as soon as the session begins. */
-    CHECK(s->phase != PHASE_SESSION || (s->vault.memory == NULL && s->vault.count == 0));
-    CHECK(!s->have_facts || (s->have_tls && t->of[MESSAGE_SIGNATURE] == 1 && !s->stopping));
+    CHECK(s->phase != PHASE_SESSION ||
+          (s->vault.memory == NULL && s->vault.count == 0 && s->vault.tickets == NULL));
+    CHECK(!s->have_facts || (s->have_tls && !s->stopping));
+    CHECK(!s->have_facts || t->of[MESSAGE_SIGNATURE] == 1 ||
+          (s->facts.resumed && t->of[MESSAGE_OPENED] > 0));
     /* Who the client is has been said before all else, once, by whoever may. */
     CHECK(s->phase != PHASE_HEADER || (s->o->proxy_protocol && !s->c->proxied));
     CHECK(!s->c->proxied || s->o->proxy_protocol);
@@ -77,6 +96,55 @@ static void check_session(const struct session *s, enum phase before, const stru
     }
 }
 
+static struct vault loaded;
+static struct tickets keys;
+static int summary;                        /* a file in memory */
+static uint8_t sealed[TICKETS_SEALED_MAX]; /* a ticket that can be opened */
+static size_t sealed_len;
+
+/* Ticket keys, and a ticket for a connection without STARTTLS. */
+static void make_tickets(void)
+{
+    static const struct options o = {.ucspi_tls = false};
+    uint8_t context[TICKETS_CONTEXT_SIZE];
+
+    keys.count = 1;
+    memset(keys.keys[0].key, 'k', sizeof keys.keys[0].key);
+    CHECK(tickets_name_key(&keys.keys[0]) == 0);
+    CHECK(tickets_context(context, &o, 0x0304, "mail.example.org") == 0);
+    CHECK(tickets_seal(&keys, context, time(NULL), (const uint8_t *)"session", 7, sealed,
+                       &sealed_len) == 0);
+}
+
+void fuzz_begin(void)
+{
+    struct options o = {.tls_min = 0x0303, .pair_count = 1, .pairs = {pair_make(KEY_ECDSA)}};
+
+    CHECK(vault_load(&loaded, &o) == 0);
+    make_tickets();
+    CHECK((summary = memfd_create("summary", MFD_CLOEXEC)) >= 0);
+}
+
+/* Sends a message as the gate does; "O" is one with the good ticket, which no seed can hold. */
+static void send_message(int gate, const uint8_t *data, size_t len)
+{
+    uint8_t good[sizeof sealed + 64];
+    struct message_writer w;
+
+    message_begin(&w, good, sizeof good, MESSAGE_OPEN);
+    message_put_number(&w, 0x0304);
+    message_put_bytes(&w, sealed, sealed_len);
+    if (len == 1 && *data == 'O') {
+        data = good;
+        len = w.len;
+    }
+    uint8_t *message = fuzz_copy(data, len);
+    if (len > 0)
+        message[0] = fuzz_message_type(message[0]);
+    CHECK(send(gate, message, len, MSG_NOSIGNAL) == (ssize_t)len);
+    free(message);
+}
+
 /* Gives the monitor one message after the other, until it has had enough. Returns how many. */
 static unsigned converse(struct session *s, int gate, const uint8_t *data, size_t size)
 {
@@ -90,7 +158,7 @@ static unsigned converse(struct session *s, int gate, const uint8_t *data, size_
         size -= 2;
         if (len > size)
             len = size;
-        CHECK(send(gate, data, len, MSG_NOSIGNAL) == (ssize_t)len);
+        send_message(gate, data, len);
         data += len;
         size -= len;
         bool taken = service_take_message(s);
@@ -103,13 +171,19 @@ static unsigned converse(struct session *s, int gate, const uint8_t *data, size_
     return count;
 }
 
-static struct vault loaded;
-
-void fuzz_begin(void)
+/* The vault of a session, which vault_wipe() gives back. */
+static struct vault make_vault(bool with_tickets)
 {
-    struct options o = {.tls_min = 0x0303, .pair_count = 1, .pairs = {pair_make(KEY_ECDSA)}};
+    struct vault v = pair_copy(&loaded);
 
-    CHECK(vault_load(&loaded, &o) == 0);
+    if (!with_tickets)
+        return v;
+    v.tickets = mmap(NULL, sizeof keys, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK((void *)v.tickets != MAP_FAILED);
+    *v.tickets = keys;
+    v.seals = TICKETS_SEALS;
+    v.opens = TICKETS_OPENS;
+    return v;
 }
 
 static struct options make_options(unsigned settings, char **handler)
@@ -120,11 +194,31 @@ static struct options make_options(unsigned settings, char **handler)
                         .proxy_protocol = (settings & PROXY) != 0,
                         .tls_min = 0x0303,
                         .jail = JAIL_OFF,
+                        .tickets = settings & TICKETS ? "tickets" : NULL,
+                        .ticket_lifetime = 7200,
                         .timeout_handshake = 30,
                         .timeout_grace = 10,
                         .handler = handler};
 
     return o;
+}
+
+/* The summary is one printable line, whatever the gate has said. It goes to standard error itself. */
+static void check_summary(const struct session *s)
+{
+    char text[8192];
+    int saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, FUZZ_FD_FREE);
+
+    CHECK(saved >= 0 && ftruncate(summary, 0) == 0 && lseek(summary, 0, SEEK_SET) == 0);
+    CHECK(dup2(summary, STDERR_FILENO) >= 0);
+    session_summarise(s);
+    CHECK(dup2(saved, STDERR_FILENO) >= 0);
+    (void)close(saved);
+    ssize_t n = pread(summary, text, sizeof text, 0);
+    CHECK(n > 0 && text[n - 1] == '\n');
+    text[n - 1] = '\0';
+    fuzz_check_text(text, (size_t)n);
+    CHECK(strlen(text) == (size_t)n - 1);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -147,16 +241,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         .gate = ends[0],
                         .phase = o.proxy_protocol ? PHASE_HEADER : PHASE_OPENING,
                         .handler = {.in = -1, .out = -1, .errors = -1},
+                        .errors = {.fd = -1},
+                        .old_errors = {.fd = -1},
                         .stopping = (settings & STOPPING) != 0,
                         .started = io_now(),
                         .ending = ENDING_GATE_DIED};
     s.have_tls = (settings & TLS) != 0;
     if (s.have_tls)
-        s.vault = pair_copy(&loaded);
+        s.vault = make_vault((settings & TICKETS) != 0);
     (void)converse(&s, ends[1], data + 1, size - 1);
     CHECK(s.notes <= NOTES_MAX + 1);
-    session_summarise(&s);
-    CHECK(fuzz_heard(NULL) == 1);
+    check_summary(&s);
     vault_wipe(&s.vault);
     io_close(&s.gate);
     (void)close(ends[1]);

@@ -159,6 +159,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     /* Which of two is chosen is the chain message's doing; here it is the message's length. */
     v.chosen = &v.pairs[size % v.count];
     uint8_t *message = fuzz_copy(data + 2, size - 2);
+    if (size > 2)
+        message[0] = fuzz_message_type(message[0]);
     if (size > 2 && message[0] == MESSAGE_SIGN)
         ask_signature(&v, message, size - 2);
     else
