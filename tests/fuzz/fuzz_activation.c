@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* libFuzzer: how a launcher starts postern. The first line has a letter for each of the descriptors 0 to
- * 3, the others are the environment, in which @ stands for this process's number.
+ * 5, the others are the environment, in which @ stands for this process's number.
  *   s a Unix socket, S the same once more, t a TCP connection, l a socket that listens, r and w the ends
  *   of a pipe, f a file, d a device; anything else: closed */
 #include "common.h"
@@ -8,6 +8,7 @@
 #include "activation.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -19,7 +20,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define GIVEN 4
+#define GIVEN 6
+#define FIRST 3 /* of those that systemd passes */
 
 static const char letters[] = "sStlrwfd";
 static int samples[sizeof letters];
@@ -134,7 +136,7 @@ static void set_environment(const char *text, size_t len)
  * where a handler's standard descriptors will be. */
 static void check_connection(const struct connection *c, const char *given, bool passed)
 {
-    int in = sample_of(given[passed ? 3 : 0]), out = sample_of(given[passed ? 3 : 1]);
+    int in = sample_of(given[passed ? FIRST : 0]), out = sample_of(given[passed ? FIRST : 1]);
 
     CHECK(c->in >= 3 && same_file(c->in, in) && (fcntl(c->in, F_GETFD) & FD_CLOEXEC) != 0);
     CHECK(c->out >= 3 && (fcntl(c->out, F_GETFD) & FD_CLOEXEC) != 0);
@@ -145,24 +147,64 @@ static void check_connection(const struct connection *c, const char *given, bool
     fuzz_check_text(c->server.text, sizeof c->server.text);
 }
 
+/* The listening sockets are those that were given, in their order, on descriptors that no handler
+ * inherits, and no client is waited for. */
+static void check_listeners(const struct listeners *l, unsigned long passed)
+{
+    struct connection c;
+
+    CHECK(l->count == (passed == 0 ? 1 : passed));
+    fuzz_check_text(l->names, sizeof l->names);
+    CHECK(strchr(l->names, ' ') == NULL);
+    CHECK(passed > 0 || (is_device(0) && is_device(1)));
+    CHECK(!l->stderr_was_client || is_device(2));
+    for (size_t i = 0; i < l->count; i++) {
+        CHECK(l->fds[i] >= FIRST && same_file(l->fds[i], sample_of('l')));
+        CHECK((fcntl(l->fds[i], F_GETFD) & FD_CLOEXEC) != 0);
+        CHECK(activation_accept(l, i, &c) == -EAGAIN && c.in == -1 && c.out == -1);
+    }
+}
+
+/* What should come of it: a connection (c), listening sockets (l) or a refusal (r); for two pipes or a pipe
+ * and a socket it depends (d). */
+static char expect(const char *given, unsigned long passed)
+{
+    if (passed == 0)
+        return given[0] == 'l'                                               ? 'l'
+               : given[0] == 'r' || given[0] == 'w'                          ? 'd'
+               : sample_of(given[0]) >= 0 && strchr("sSt", given[0]) != NULL ? 'c'
+                                                                             : 'r';
+    if (passed == 1 && given[FIRST] != '\0' && strchr("sSt", given[FIRST]) != NULL)
+        return 'c';
+    for (unsigned long i = 0; i < passed; i++)
+        if (FIRST + i >= GIVEN || given[FIRST + i] != 'l')
+            return 'r';
+    return 'l';
+}
+
 static void try(const char *given)
 {
     struct connection c;
+    struct listeners l;
     bool is_ours = number(getenv("LISTEN_PID")) == (unsigned long)getpid();
     unsigned long passed = is_ours ? number(getenv("LISTEN_FDS")) : 0;
-    char first = given[passed > 0 ? 3 : 0];
+    char expected = expect(given, passed);
 
     memset(&c, 0xa5, sizeof c);
+    memset(&l, 0xa5, sizeof l);
     bool stderr_is_client = activation_stderr_is_client();
-    int status = activation_take(&c);
-    CHECK(status == 0 || status == EX_USAGE || status == EX_OSERR);
+    int status = activation_take(&c, &l);
+    CHECK(status == 0 || status == EX_USAGE);
     CHECK(fuzz_heard(NULL) == (status == 0 ? 0 : 1));
     CHECK(getenv("LISTEN_PID") == NULL && getenv("LISTEN_FDS") == NULL &&
           getenv("LISTEN_FDNAMES") == NULL);
-    bool fits = strchr("sSt", first) != NULL && first != '\0';
-    CHECK(status != 0 || (passed < 2 && (fits || (passed == 0 && (first == 'r' || first == 'w')))));
-    CHECK(status == 0 || !fits || passed > 1);
-    if (status == 0) {
+    CHECK(expected == 'd' || (status == 0) == (expected != 'r'));
+    CHECK(expected == 'd' || status != 0 || (l.count > 0) == (expected == 'l'));
+    if (status == 0 && l.count > 0) {
+        CHECK(c.in == -1 && c.out == -1);
+        check_listeners(&l, passed);
+        activation_close_listeners(&l);
+    } else if (status == 0) {
         CHECK(c.stderr_was_client == stderr_is_client);
         check_connection(&c, given, passed == 1);
     }
