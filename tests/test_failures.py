@@ -463,13 +463,13 @@ def certificate_for_a_key(pki, folder):
 def chain_out_of_order(pki, folder):
     leaf, intermediate = certificates(pki.chain.cert)
     (folder / 'cert.pem').write_text(leaf + certificates(pki.ca)[0] + intermediate)
-    return [f'--cert={folder}/cert.pem', f'--key={pki.chain.key}'], [f'{folder}/cert.pem: chain out of order', '--check']
+    return [f'--cert={folder}/cert.pem', f'--key={pki.chain.key}'], [f'{folder}/cert.pem: chain out of order', 'the right order is']
 
 
 def chain_upside_down(pki, folder):
     leaf, intermediate = certificates(pki.chain.cert)
     (folder / 'cert.pem').write_text(intermediate + leaf)
-    return [f'--cert={folder}/cert.pem', f'--key={pki.chain.key}'], [f'{folder}/cert.pem: chain out of order', '--check']
+    return [f'--cert={folder}/cert.pem', f'--key={pki.chain.key}'], [f'{folder}/cert.pem: chain out of order', 'the right order is']
 
 
 def rsa_1024(pki, folder):

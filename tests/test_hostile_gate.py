@@ -47,7 +47,7 @@ ONLY_SECCOMP = ['socket', 'mmap-exec']
 LIES = {
     'lie-garbage': 'unknown message that is malformed or out of turn: connection ended',
     'lie-length': 'the gate sent a malformed chain message: connection ended',
-    'lie-huge': 'the gate sent an unreadable message (Message too long): connection ended',
+    'lie-huge': 'cannot receive a message from the gate: Message too long',
     'sign-twice': 'the gate asked for more signatures than one handshake needs: connection ended',
     'sign-unasked': 'the gate sent a sign message that is malformed or out of turn: connection ended',
     'sign-anything': 'the gate asked for a signature on what no handshake needs: connection ended',

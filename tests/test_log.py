@@ -8,7 +8,7 @@ import pytest
 
 from harness import clients
 
-HANDLER = ['/bin/sh', '-c', 'echo "said on \\"stderr\\" \\\\" >&2; echo ready; read line; exit 3']
+HANDLER = ['/bin/sh', '-c', 'echo ready; read line; exit 3']
 
 
 def lines(server):
