@@ -41,9 +41,9 @@ struct options {
     enum policy policy;
     const char *name;          /* NULL: gethostname() */
     const char *trusted;       /* networks as text; policy.h reads them; NULL: none */
-    bool proxy_protocol;       /* a PROXY header comes first */
-    const char *proxy_trusted; /* from these networks, as text */
+    const char *proxy_trusted; /* the networks that PROXY headers come from, as text */
     enum proxy_out proxy_out;  /* what the handler's input begins with */
+    bool proxy_protocol;       /* a PROXY header comes first */
     bool ucspi_tls;
     const char *user;
     const char *handler_user;
