@@ -220,7 +220,9 @@ static int verify(int good, WOLFSSL_X509_STORE_CTX *store)
     return c->verified;
 }
 
-#ifdef WOLFSSL_ALWAYS_VERIFY_CB
+/* Without its OpenSSL layer the library has accepted certificates that it should not: with critical
+ * extensions that it does not know, or longer than it looks. */
+#if defined(WOLFSSL_ALWAYS_VERIFY_CB) && defined(OPENSSL_EXTRA)
 
 static int prepare(WOLFSSL_CTX *context, const struct clientcert_setup *setup, char *why)
 {
@@ -245,8 +247,8 @@ static int prepare(WOLFSSL_CTX *context, const struct clientcert_setup *setup, c
     (void)setup;
     (void)verify;
     (void)snprintf(why, TLS_WHY_SIZE,
-                   "--client-ca: this TLS library was built without WOLFSSL_ALWAYS_VERIFY_CB, "
-                   "which client certificates need");
+                   "--client-ca: this TLS library was built without OPENSSL_EXTRA and "
+                   "WOLFSSL_ALWAYS_VERIFY_CB, which client certificates need");
     return -ENOTSUP;
 }
 

@@ -245,7 +245,7 @@ void suites_print_version(FILE *out)
 #ifdef HAVE_KEYING_MATERIAL
         "exporter",
 #endif
-#ifdef WOLFSSL_ALWAYS_VERIFY_CB
+#if defined(WOLFSSL_ALWAYS_VERIFY_CB) && defined(OPENSSL_EXTRA)
         "client-certificates",
 #ifdef HAVE_CRL
         "CRL",

@@ -23,7 +23,7 @@ from harness import faults, launch, lobby, tls
 from harness.faults import Fault
 
 ALL = os.environ.get('FAULTS') == 'all'
-KINDS = ['immediate', 'starttls'] + (['leaving', 'ucspi'] if ALL else [])
+KINDS = ['starttls'] + (['immediate', 'leaving', 'ucspi'] if ALL else [])
 MEGABYTE = 1 << 20
 
 # What each call may say when it fails. Calls that can't fail, or must fail already, are not here.

@@ -12,7 +12,7 @@ from harness import clients, processes, tls
 VERSIONS = ['1.2', '1.3']
 STDIO = ['pipe', 'socket']
 MEGABYTE = 1 << 20
-BULK = 64 * MEGABYTE
+BULK = (64 if os.environ.get('MATRIX') == 'all' else 24) * MEGABYTE
 CAT = ['/bin/cat']
 SMALL = 16384       # a receive buffer that is full at once
 TINY = 4096         # one that the sender has to wait for with every segment
@@ -23,7 +23,7 @@ stdios = pytest.mark.parametrize('stdio', STDIO)
 
 @pytest.fixture(scope='module')
 def bulk(tmp_path_factory):
-    """A file of 64 MiB that compress to nothing less."""
+    """A file of BULK bytes that compress to nothing less."""
     file = tmp_path_factory.mktemp('bulk') / 'file'
     file.write_bytes(os.urandom(BULK))
     yield file
@@ -49,7 +49,7 @@ def assert_good_end(server, bytes_in, bytes_out, ending='client-close'):
 
 @versions
 @stdios
-def test_64_megabytes_go_each_way_at_once_through_a_handler_that_echoes(serve, pki, bulk, version, stdio):
+def test_many_megabytes_go_each_way_at_once_through_a_handler_that_echoes(serve, pki, bulk, version, stdio):
     data = bulk.read_bytes()
     echo = hashlib.sha256()
     server = serve(CAT, f'--stdio={stdio}')
@@ -62,7 +62,7 @@ def test_64_megabytes_go_each_way_at_once_through_a_handler_that_echoes(serve, p
 
 @versions
 @stdios
-def test_handler_that_sends_64_megabytes_before_it_reads_64_from_a_client_that_does_the_same(
+def test_handler_that_sends_many_megabytes_before_it_reads_as_many_from_a_client_that_does_the_same(
         serve, pki, bulk, version, stdio):
     """Neither reads before it has written what it can: nobody waits for ever, and no buffer grows without end."""
     data = bulk.read_bytes()

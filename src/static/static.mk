@@ -91,6 +91,8 @@ PACKAGE_CFLAGS = -DWOLFSSL_USER_SETTINGS $(CPPFLAGS_$(PROFILE)) -isystem src/sta
 PACKAGE_LIBS = $(THIRD_OBJECTS) $(INIH_LIBS)
 
 $(BUILD)/postern: $(THIRD_OBJECTS)
+# The compiler does not track what it takes for system headers.
+$(OBJECTS): src/static/user_settings.h
 
 define COMPILE_THIRD
 @mkdir -p $(@D)
