@@ -2,6 +2,7 @@
 """What every test may ask for."""
 
 import os
+import signal
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,6 +16,7 @@ BUILD = Path(__file__).resolve().parent.parent / 'build'
 def pytest_configure(config):
     config.addinivalue_line('markers', 'leaves(name): this test may leave processes of that name behind')
     processes.become_subreaper()
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)    # nohup ignores it, and so would all that we start
 
 
 @pytest.fixture(autouse=True)
