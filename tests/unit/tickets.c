@@ -297,7 +297,7 @@ static void a_ticket_with_one_bit_changed_or_a_byte_missing_is_refused(void **st
 {
     (void)state;
     struct tickets t = {0};
-    uint8_t sealed[TICKETS_SEALED_MAX];
+    uint8_t sealed[TICKETS_SEALED_MAX] = {0};
     bool old;
 
     add(&t, 1);
