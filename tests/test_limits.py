@@ -268,8 +268,19 @@ class Measured:
                     processes.until(lambda: at_rest(meter.pids[1]), 'the gate to wait')
             client.close_notify()
             client.ends_in_order()
-        self.session, self.whole = meter.peak, whole.peak
         assert server.wait().status == 0
+        self.session, self.whole = meter.peak, max(whole.peak, self.honest(), self.honest())
+
+    def honest(self):
+        """The peak of one more honest connection: on a busy machine a meter may miss it."""
+        with tls.Client(self.server, self.ca, self.version, handshake=False) as client:
+            with self.meter() as meter:
+                client.handshake()
+                assert client.take(6) == b'ready\n'
+            client.close_notify()
+            client.ends_in_order()
+        assert self.server.wait().status == 0
+        return meter.peak
 
     def meter(self):
         """For the connection that was made last."""

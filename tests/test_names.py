@@ -107,7 +107,7 @@ def test_without_a_default_pair_unknown_names_are_refused(serve, live):
 def test_a_renewed_certificate_is_used_by_the_next_connection(serve, live, pki):
     server = serve(HANDLER, f'--cert-dir={live}')
     assert subject(shake(server, '-servername', 'mail.example.org')) == 'mail'
-    fill(live, 'mail.example.org', pki.leaf('renewed', 'rsa', names='DNS:mail.example.org', subject='/CN=renewed'))
+    fill(live, 'mail.example.org', pki.leaf('renewed-mail', 'rsa', names='DNS:mail.example.org', subject='/CN=renewed'))
     assert subject(shake(server, '-servername', 'mail.example.org')) == 'renewed'
 
 
