@@ -326,21 +326,6 @@ static void watch(struct listener *l)
     }
 }
 
-static int open_signals(struct listener *l)
-{
-    sigset_t set;
-
-    (void)sigemptyset(&set);
-    (void)sigaddset(&set, SIGCHLD);
-    (void)sigaddset(&set, SIGTERM);
-    (void)sigaddset(&set, SIGINT);
-    (void)sigaddset(&set, SIGHUP);
-    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
-        return -errno;
-    l->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    return l->signals < 0 ? -errno : 0;
-}
-
 /* The first certificates and keys. Returns 0 or the exit status. */
 static int load(struct listener *l)
 {
@@ -368,7 +353,7 @@ static int begin(struct listener *l)
     int rc = census_open(&l->census, l->o->max_connections);
 
     if (rc == 0)
-        rc = open_signals(l);
+        rc = monitor_take_signals(&l->signals);
     if (rc == 0)
         rc = tls_start();
     if (rc < 0) {

@@ -42,7 +42,7 @@ int monitor_begin_signals(struct signals *before)
     return 0;
 }
 
-static int take_signals(struct session *s)
+int monitor_take_signals(int *signals)
 {
     sigset_t set;
 
@@ -53,8 +53,8 @@ static int take_signals(struct session *s)
     (void)sigaddset(&set, SIGHUP);
     if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
         return -errno;
-    s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    return s->signals < 0 ? -errno : 0;
+    *signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return *signals < 0 ? -errno : 0;
 }
 
 /* The fork is the last thing that can fail: a gate that runs is served. */
@@ -157,7 +157,7 @@ static int set_up(struct session *s, monitor_gate *gate, struct ucspi *handler_s
         rc = monitor_prepare(&s->account, &s->jail, s->o);
     if (rc != 0)
         return rc;
-    rc = take_signals(s);
+    rc = monitor_take_signals(&s->signals);
     if (rc == 0 && s->o->ucspi_tls)
         rc = ucspi_make(&s->ucspi, handler_side);
     if (rc == 0)

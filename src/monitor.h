@@ -36,6 +36,10 @@ void monitor_warn(const struct options *o);
  * *before is what the handler gets back. Returns 0 or a negative errno. */
 int monitor_begin_signals(struct signals *before);
 
+/* Blocks SIGCHLD, SIGTERM, SIGINT and SIGHUP; from here on *signals, a non-blocking signalfd(2) that is
+ * the caller's, tells of them. Returns 0 or a negative errno. */
+int monitor_take_signals(int *signals);
+
 /* Serves one connection from start to end; takes the connection over. `given`: what a listener has made
  * ready; NULL: it is made here. Returns the exit status: the handler's own if one ran and nothing of ours
  * failed, else one of sysexits(3). */
