@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -125,14 +126,32 @@ static void check_said(const struct conversation *c)
     free(said);
 }
 
-/* True if the handler may have asked for a client's answer, in which anything may stand. */
-static bool may_challenge(const char *text, size_t len)
+/* True if the line may ask for a client's answer. In ManageSieve (RFC 5804) whatever does not end the
+ * command does. */
+static bool is_challenge(const struct dialect *dialect, const char *line, size_t len)
 {
-    const char *line;
-    size_t line_len;
+    static const char *const ends[] = {"OK", "NO", "BYE"};
+
+    if (len == 0)
+        return false;
+    if (strcmp(dialect->name, "sieve") != 0)
+        return *line == '+' || *line == '3';
+    for (size_t i = 0; i < 3; i++) {
+        size_t n = strlen(ends[i]);
+        if (len >= n && strncasecmp(line, ends[i], n) == 0 && (len == n || line[n] == ' '))
+            return false;
+    }
+    return true;
+}
+
+/* True if the handler may have asked for a client's answer, in which anything may stand. */
+static bool may_challenge(const struct conversation *c)
+{
+    const char *text = c->handler, *line;
+    size_t len = c->handler_len, line_len;
 
     while (fuzz_line(&text, &len, &line, &line_len))
-        if (line_len > 0 && (*line == '+' || *line == '3'))
+        if (is_challenge(c->lobby.dialect, line, line_len))
             return true;
     return false;
 }
@@ -142,7 +161,7 @@ static void check_passed_on(const struct conversation *c)
 {
     const char *from = c->client, *text, *line, *sent;
     size_t from_len = c->client_len, len, line_len, sent_len = 0;
-    bool passwords = c->lobby.policy != POLICY_AUTH || may_challenge(c->handler, c->handler_len);
+    bool passwords = c->lobby.policy != POLICY_AUTH || may_challenge(c);
     char *got = drain(c->handler_end, &len);
 
     CHECK(len == 0 || got[len - 1] == '\n');
