@@ -11,9 +11,8 @@
 
 void stack_trim(void)
 {
-    const uint8_t here = 0;
     const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    const uintptr_t end = ((uintptr_t)&here - MARGIN) & ~(page - 1);
+    const uintptr_t end = ((uintptr_t)__builtin_frame_address(0) - MARGIN) & ~(page - 1);
 
     /* What is not there of it is passed over. */
     (void)madvise((void *)(end - DEPTH), DEPTH, MADV_DONTNEED);
