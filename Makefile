@@ -146,7 +146,9 @@ faults: all
 	@FAULTS=all POSTERN='$(abspath $(POSTERN))' $(PYTHON) -m pytest -q -p no:cacheprovider -n 4 tests/test_faults.py
 
 bench: all
-	@$(PYTHON) tests/bench $(POSTERN) $(CONNECTIONS)
+	@$(PYTHON) tests/bench '$(POSTERN)' '$(BUILD)/bench' $(or $(CONNECTIONS),100) '$(ONLY)'
+bench-deps:
+	@tests/packages build bench
 
 # A target is a file fuzz_NAME.c and a folder seeds/NAME; that of the dialects is built once for each.
 FUZZ_DIALECTS = imap pop3 smtp lmtp sieve nntp
