@@ -48,8 +48,11 @@ class Server:
 
 
 def children(pid):
-    for task in Path(f'/proc/{pid}/task').iterdir():
-        yield from map(int, (task / 'children').read_text().split())
+    try:
+        return [int(child) for task in Path(f'/proc/{pid}/task').iterdir()
+                for child in (task / 'children').read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):    # it has just ended
+        return []
 
 
 def descendants(pid):
@@ -130,7 +133,7 @@ class Daemon:
             self.address = self.listener.getsockname()
             start = 'LISTEN_PID=$$ LISTEN_FDS=1; export LISTEN_PID LISTEN_FDS; exec "$@"'
             command = ['/bin/sh', '-c', start, 'sh', *server.command]
-            more = {'close_fds': False, 'preexec_fn': lambda: os.dup2(self.listener.fileno(), 3)}
+            more = {'close_fds': False, 'preexec_fn': self.pass_listener}
         else:
             self.listener = None
             self.address = ('127.0.0.1', free_port())
@@ -146,6 +149,10 @@ class Daemon:
                 stop(self.process)
                 raise
             self.settle()
+
+    def pass_listener(self):
+        os.dup2(self.listener.fileno(), 3)
+        os.set_inheritable(3, True)    # it may have been 3 before
 
     def connect(self):
         return socket.create_connection(self.address)
