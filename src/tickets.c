@@ -118,9 +118,9 @@ int tickets_context(uint8_t context[TICKETS_CONTEXT_SIZE], const struct options 
     return error == 0 ? 0 : -EIO;
 }
 
-static __attribute__((noinline)) int encrypt(const uint8_t *key, const uint8_t *context,
-                                             const uint8_t *nonce, const uint8_t *plain, size_t len,
-                                             uint8_t *tag, uint8_t *out)
+static __attribute__((noinline)) int gcm_seal(const uint8_t *key, const uint8_t *context,
+                                              const uint8_t *nonce, const uint8_t *plain,
+                                              size_t len, uint8_t *tag, uint8_t *out)
 {
     Aes aes;
     int error = wc_AesInit(&aes, NULL, INVALID_DEVID);
@@ -136,9 +136,9 @@ static __attribute__((noinline)) int encrypt(const uint8_t *key, const uint8_t *
     return error == 0 ? 0 : -EIO;
 }
 
-static __attribute__((noinline)) int decrypt(const uint8_t *key, const uint8_t *context,
-                                             const uint8_t *nonce, const uint8_t *tag,
-                                             const uint8_t *in, size_t len, uint8_t *plain)
+static __attribute__((noinline)) int gcm_open(const uint8_t *key, const uint8_t *context,
+                                              const uint8_t *nonce, const uint8_t *tag,
+                                              const uint8_t *in, size_t len, uint8_t *plain)
 {
     Aes aes;
     int error = wc_AesInit(&aes, NULL, INVALID_DEVID);
@@ -170,7 +170,7 @@ int tickets_seal(const struct tickets *t, const uint8_t context[TICKETS_CONTEXT_
     memcpy(sealed, t->keys[0].name, TICKETS_NAME_SIZE);
     int rc = tickets_random(nonce, TICKETS_NONCE_SIZE);
     if (rc == 0)
-        rc = encrypt(t->keys[0].key, context, nonce, inner, len, tag, sealed + TICKETS_HEAD_SIZE);
+        rc = gcm_seal(t->keys[0].key, context, nonce, inner, len, tag, sealed + TICKETS_HEAD_SIZE);
     wipe_stack();
     explicit_bzero(inner, sizeof inner);
     *sealed_len = TICKETS_HEAD_SIZE + len;
@@ -211,7 +211,7 @@ int tickets_open(const struct tickets *t, const uint8_t context[TICKETS_CONTEXT_
     if (k == NULL)
         return -ENOKEY;
     size_t inner_len = sealed_len - TICKETS_HEAD_SIZE;
-    int rc = decrypt(k->key, context, nonce, tag, sealed + TICKETS_HEAD_SIZE, inner_len, inner);
+    int rc = gcm_open(k->key, context, nonce, tag, sealed + TICKETS_HEAD_SIZE, inner_len, inner);
     wipe_stack();
     if (rc == 0)
         rc = check_age(inner, now, lifetime);
