@@ -19,6 +19,7 @@
 #include <wolfssl/wolfcrypt/sha256.h>
 
 #define RSA_BITS_MIN 2048
+#define NOT_VERSION_3 "not of X.509 version 3 (made without any extension)"
 #define CHAIN_MAX 6 /* certificates that a client may send */
 
 /* Alerts (RFC 8446 section 6). */
@@ -62,6 +63,7 @@ static const struct {
      "not meant for clients (extendedKeyUsage without clientAuth)"},
     {KEYUSE_SIGNATURE_E, 0, UNSUPPORTED_CERTIFICATE,
      "its key must not sign (keyUsage without digitalSignature)"},
+    {ASN_VERSION_E, 0, UNSUPPORTED_CERTIFICATE, NOT_VERSION_3},
     {RSA_KEY_SIZE_E, 0, 0, "an RSA key of less than 2048 bits"},
     {ECC_KEY_SIZE_E, 0, 0, "a key that is too short"},
     {ASN_NAME_INVALID_E, 0, 0, "a name that its issuer %s must not certify (name constraints)"},
@@ -150,7 +152,7 @@ static const char *judge_strength(const struct certificate *one, bool leaf)
 static const char *judge_use(const struct certificate *one, bool leaf)
 {
     if (one->version != 3)
-        return "not of X.509 version 3 (made without any extension)";
+        return NOT_VERSION_3;
     if (leaf && one->is_ca)
         return "a CA's certificate, not a client's (CA:TRUE)";
     if (leaf && !one->may_sign)

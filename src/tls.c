@@ -292,6 +292,9 @@ static int make_context(struct tls *t, const struct tls_setup *setup, char *why)
     /* Otherwise the library asks ten times more where there is nothing to read yet. */
     (void)wolfSSL_CTX_clear_mode(t->context, SSL_MODE_AUTO_RETRY);
 #endif
+    /* The first flight in one piece: in several, what the client answers to the first may be an alert
+     * that is read after the rest could not be sent any more. */
+    (void)wolfSSL_CTX_set_group_messages(t->context);
     int rc = suites_set(t->context, setup->version_min, setup->ciphers, setup->groups, why);
     if (rc < 0)
         return rc;

@@ -70,14 +70,19 @@ WOLFSSL_FILES = $(addprefix src/,crl.c internal.c keys.c ocsp.c ssl.c tls.c tls1
 	wc_encrypt.c wc_port.c wolfmath.c)
 WOLFSSL_X86_64_FILES = $(addprefix wolfcrypt/src/,aes_asm.S aes_gcm_asm.S $(WOLFSSL_X86_64_FILES_$(PROFILE)))
 WOLFSSL_X86_64_FILES_fast = chacha_asm.S fe_x25519_asm.S poly1305_asm.S sha256_asm.S sha512_asm.S sp_x86_64_asm.S
-X86_64 := $(shell echo __x86_64__ | $(CC) -E -P - 2>/dev/null | grep -x 1)
+# 1, or nothing: what the compiler has of these names.
+define_of = $(shell for name in $1; do echo $$name; done | $(CC) -E -P - 2>/dev/null | grep -x -m 1 1)
+X86_64 := $(call define_of,__x86_64__)
+# Elsewhere some system calls are several in one, and libseccomp needs its table to tell them apart.
+PLAIN_SYSCALLS := $(call define_of,__x86_64__ __aarch64__ __arm__ __riscv)
 
 THIRD = $(BUILD)/third
 THIRD_SOURCES = $(wildcard $(addprefix $(WOLFSSL_SRC)/,$(WOLFSSL_FILES) $(if $(X86_64),$(WOLFSSL_X86_64_FILES))))
 THIRD_OBJECTS = $(patsubst $(WOLFSSL_SRC)/%,$(THIRD)/wolfssl/%.o,$(THIRD_SOURCES))
 ifneq ($(SECCOMP),0)
 THIRD_OBJECTS += $(patsubst $(SECCOMP_SRC)/src/%,$(THIRD)/seccomp/%.o, \
-	$(filter-out %/arch-syscall-dump.c,$(wildcard $(SECCOMP_SRC)/src/*.c)))
+	$(filter-out %/arch-syscall-dump.c $(if $(PLAIN_SYSCALLS),%/syscalls.perf.c),$(wildcard $(SECCOMP_SRC)/src/*.c)))
+THIRD_OBJECTS += $(if $(PLAIN_SYSCALLS),$(THIRD)/seccomp_names.c.o)
 endif
 ifdef INIH_SRC
 THIRD_OBJECTS += $(THIRD)/inih/ini.c.o
@@ -104,6 +109,9 @@ $(THIRD)/wolfssl/%.o: $(WOLFSSL_SRC)/% src/static/user_settings.h $(BUILD)/flags
 	$(COMPILE_THIRD)
 
 $(THIRD)/seccomp/%.o: $(SECCOMP_SRC)/src/% $(BUILD)/flags
+	$(COMPILE_THIRD)
+
+$(THIRD)/%.o: src/static/% $(BUILD)/flags
 	$(COMPILE_THIRD)
 
 $(THIRD)/inih/%.o: $(INIH_SRC)/% $(BUILD)/flags

@@ -22,7 +22,7 @@ int wolfSSL_UseSessionTicket(struct WOLFSSL *ssl);
 
 /* TLS 1.2 and 1.3 and their extensions. */
 #define WOLFSSL_TLS13
-#define NO_OLD_TLS
+#define WOLFSSL_ALLOW_TLSV10
 #define HAVE_TLS_EXTENSIONS
 #define HAVE_SUPPORTED_CURVES
 #define HAVE_SERVER_RENEGOTIATION_INFO
@@ -33,8 +33,16 @@ int wolfSSL_UseSessionTicket(struct WOLFSSL *ssl);
 #define HAVE_SESSION_TICKET
 #define HAVE_KEYING_MATERIAL
 
-/* Client certificates (postern's callback sees each, the good ones too), revocation lists, stapling. */
+/* Judges certificates, groups and alerts as Debian's build does, with which postern is tested most. */
+#define OPENSSL_EXTRA
+#define OPENSSL_ALL
+#define WOLFSSL_EXTRA_ALERTS
+#define WOLFSSL_ALT_CERT_CHAINS
 #define WOLFSSL_ALWAYS_VERIFY_CB
+#define WOLFSSL_VERIFY_CB_ALL_CERTS
+#define WOLFSSL_FPKI
+
+/* Revocation lists, stapling. */
 #define HAVE_CRL
 #define HAVE_OCSP
 #define HAVE_CERTIFICATE_STATUS_REQUEST
@@ -47,6 +55,9 @@ int wolfSSL_UseSessionTicket(struct WOLFSSL *ssl);
  * the old form. */
 #define HAVE_AESGCM
 #define GCM_TABLE_4BIT
+#ifndef POSTERN_FAST
+#define WOLFSSL_AES_SMALL_TABLES
+#endif
 #define HAVE_CHACHA
 #define HAVE_POLY1305
 #define HAVE_ONE_TIME_AUTH
