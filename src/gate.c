@@ -692,7 +692,7 @@ static enum ending serve(struct gate *g, struct jail *j)
     int rc = prepare(g, j);
 
     if (rc < 0) {
-        (void)snprintf(text, sizeof text, "cannot set up descriptors and library: %s",
+        (void)snprintf(text, sizeof text, "cannot set up descriptors, randomness and library: %s",
                        strerror(-rc));
         note(g, GRAVITY_ERROR, text);
         return ENDING_SYSTEM;

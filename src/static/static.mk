@@ -82,7 +82,7 @@ THIRD_OBJECTS = $(patsubst $(WOLFSSL_SRC)/%,$(THIRD)/wolfssl/%.o,$(THIRD_SOURCES
 ifneq ($(SECCOMP),0)
 THIRD_OBJECTS += $(patsubst $(SECCOMP_SRC)/src/%,$(THIRD)/seccomp/%.o, \
 	$(filter-out %/arch-syscall-dump.c $(if $(PLAIN_SYSCALLS),%/syscalls.perf.c),$(wildcard $(SECCOMP_SRC)/src/*.c)))
-THIRD_OBJECTS += $(if $(PLAIN_SYSCALLS),$(THIRD)/seccomp_names.c.o)
+THIRD_OBJECTS += $(THIRD)/seccomp_memory.c.o $(if $(PLAIN_SYSCALLS),$(THIRD)/seccomp_names.c.o)
 endif
 ifdef INIH_SRC
 THIRD_OBJECTS += $(THIRD)/inih/ini.c.o
@@ -121,7 +121,8 @@ $(THIRD)/inih/%.o: $(INIH_SRC)/% $(BUILD)/flags
 $(filter %.S.o,$(THIRD_OBJECTS)): THIRD_FLAGS = -include user_settings.h
 # What uses the processor's own AES is called only where it has that.
 $(THIRD)/wolfssl/wolfcrypt/src/aes.c.o: THIRD_FLAGS = $(if $(X86_64),-maes)
-$(filter $(THIRD)/seccomp/%,$(THIRD_OBJECTS)): THIRD_FLAGS = -DHAVE_LINUX_SECCOMP_H
+$(filter $(THIRD)/seccomp/%,$(THIRD_OBJECTS)): THIRD_FLAGS = -DHAVE_LINUX_SECCOMP_H \
+	$(foreach name,malloc realloc free,-D$(name)=seccomp_$(name))
 
 endif
 

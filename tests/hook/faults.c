@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
@@ -251,6 +252,25 @@ static void on_child(struct process *parent, int event)
         (void)ptrace(PTRACE_SYSCALL, p->pid, 0, 0);
 }
 
+/* Is this socket, as /proc names it, one for datagrams on this machine: syslog's? */
+static bool is_for_datagrams(const char *name)
+{
+    FILE *file = fopen("/proc/net/unix", "r");
+    char line[400];
+    unsigned long inode, wanted;
+    unsigned kind;
+    bool found = false;
+
+    if (sscanf(name, "socket:[%lu]", &wanted) != 1)
+        wanted = 0;
+    while (file != NULL && !found && fgets(line, sizeof line, file) != NULL)
+        found = sscanf(line, "%*s %*s %*s %*s %x %*s %lu", &kind, &inode) == 2 && inode == wanted &&
+                kind == SOCK_DGRAM;
+    if (file != NULL)
+        (void)fclose(file);
+    return found;
+}
+
 /* The descriptors that a process holds in the end. */
 static void list_descriptors(const struct process *p)
 {
@@ -262,8 +282,11 @@ static void list_descriptors(const struct process *p)
     while (folder != NULL && (entry = readdir(folder)) != NULL) {
         (void)snprintf(path, sizeof path, "/proc/%d/fd/%s", p->pid, entry->d_name);
         ssize_t n = readlink(path, target, sizeof target - 1);
-        if (*entry->d_name != '.' && n > 0)
-            fprintf(report, "fd %s %s %.*s\n", p->who, entry->d_name, (int)n, target);
+        if (*entry->d_name == '.' || n <= 0)
+            continue;
+        target[n] = '\0';
+        fprintf(report, "fd %s %s %s\n", p->who, entry->d_name,
+                is_for_datagrams(target) ? "syslog" : target);
     }
     if (folder != NULL)
         (void)closedir(folder);
