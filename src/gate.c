@@ -10,7 +10,7 @@
 #include "opening.h"
 #include "policy.h"
 #include "proxy.h"
-#include "stack.h"
+#include "memory.h"
 #include "staple.h"
 #include "suites.h"
 #include "tls.h"
@@ -175,7 +175,7 @@ static enum ending run_relay(struct gate *g, const struct relay_client *ops, voi
     if (ops == &client_tls && g->dialect != NULL)
         r.greeting = g->dialect->greeting;
     r.greeting_seconds = g->o->timeout_lobby;
-    stack_trim(); /* the handshake was the deepest there is */
+    memory_trim_stack(); /* the handshake was the deepest there is */
     int rc = relay_run(&r);
     g->in += r.in;
     g->out += r.out;

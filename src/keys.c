@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "keys.h"
 
+#include "memory.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -13,6 +15,7 @@
 #include <wolfssl/wolfcrypt/rsa.h>
 
 #define CHECK_MAX 1024
+#define TABLE_POINTS ((size_t)256) /* the library's, if not built otherwise (FP_LUT) */
 
 /* How deep the library's functions go at most, as measured with a margin: RSA's with numbers of 4096
  * bits on the stack, and the others'. */
@@ -261,6 +264,17 @@ int keys_sign(const uint8_t *der, size_t der_len, enum key_kind kind, enum sign_
     *sig_len = n;
     *why = error == 0 ? "" : wc_GetErrorString(error);
     return error == 0 ? 0 : -EIO;
+}
+
+void keys_make_room(enum key_kind kind)
+{
+#ifdef FP_ECC
+    /* Laid out and set to zero at the first use of a point, and filled at the second, which never comes. */
+    if (kind == KEY_ECDSA)
+        memory_prepare_heap(TABLE_POINTS * sizeof(ecc_point));
+#else
+    (void)kind;
+#endif
 }
 
 void keys_warm_up(unsigned bits)

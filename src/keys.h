@@ -30,6 +30,10 @@ int keys_decrypt(uint8_t *key, size_t *len, enum key_form *form, const char *pas
 int keys_sign(const uint8_t *der, size_t der_len, enum key_kind kind, enum sign_as how,
               const uint8_t *data, size_t len, uint8_t *sig, size_t *sig_len, const char **why);
 
+/* Before the first signature of a process that has inherited no tables: has memory at hand for those that
+ * the library lays out for a key of this kind. Nothing can fail. */
+void keys_make_room(enum key_kind kind);
+
 /* Has the library make the tables that the first ECDSA signatures of a process need, for a curve of so
  * many bits, with a key that is thrown away; children inherit them. Without them signing takes longer,
  * so nothing is said of a failure. */

@@ -7,7 +7,7 @@
 #include "log.h"
 #include "notify.h"
 #include "renewal.h"
-#include "stack.h"
+#include "memory.h"
 #include "tls.h"
 
 #include <errno.h>
@@ -399,7 +399,7 @@ int listener_run(struct listeners *sockets, const struct options *o, const struc
     if (status == 0) {
         log_sockets(sockets);
         notify_send(&l.notify, "READY=1");
-        stack_trim(); /* each child would copy it */
+        memory_trim_stack(); /* each child would copy it */
         watch(&l);
     }
     activation_close_listeners(sockets);

@@ -6,7 +6,7 @@
 #include "message.h"
 #include "policy.h"
 #include "proxy.h"
-#include "stack.h"
+#include "memory.h"
 #include "vault_tickets.h"
 
 #include <errno.h>
@@ -110,7 +110,7 @@ static void lay_down(struct session *s)
     int rc = jail_monitor(&s->jail);
     if (rc < 0)
         log_detail("the monitor's own jail is missing: %s", strerror(-rc));
-    stack_trim();
+    memory_trim_stack();
 }
 
 /* Hands the gate the descriptors of the handler that has just been started, or none. */

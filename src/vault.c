@@ -490,6 +490,8 @@ int vault_give_signature(struct vault *v, struct message_reader *r, int gate)
     }
     v->signatures--;
     const struct vault_pair *p = v->chosen;
+    if (v->holder == VAULT_OWN)
+        keys_make_room(p->chain.kind);
     int rc = keys_sign(v->memory + p->key_at, p->key_len, p->chain.kind, how, data, len, sig,
                        &sig_len, &why);
     if (rc < 0) {

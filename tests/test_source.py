@@ -11,7 +11,7 @@ TOP = Path(__file__).resolve().parent.parent
 
 # A file includes only headers of lower layers, besides its own. Within a layer nobody knows anybody.
 LAYERS = [
-    ['der', 'io', 'log', 'message', 'stack', 'utf8'],
+    ['der', 'io', 'log', 'memory', 'message', 'utf8'],
     ['config', 'peer', 'facts', 'dn', 'notify', 'pem', 'x509'],
     ['options', 'certs', 'chain'],
     ['activation', 'alert', 'census', 'dialect', 'environment', 'hello', 'identity', 'jail', 'keys', 'proxy', 'report', 'suites', 'tickets'],

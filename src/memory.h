@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a process takes of the system's memory, and when. Layer 0. */
+#ifndef POSTERN_MEMORY_H
+#define POSTERN_MEMORY_H
+
+#include <stddef.h>
+
+/* Gives back to the system what deeper calls than this one have used of the stack: for a process that has
+ * done its deepest work and now only waits. */
+void memory_trim_stack(void);
+
+/* Has the heap grow by so many bytes at once, which takes a fraction of the time of as many pages that are
+ * touched one after the other. size: a few pages to a few MB, which malloc() is about to be asked for in
+ * small pieces. Nothing is said of a failure: things only take longer. */
+void memory_prepare_heap(size_t size);
+
+#endif
