@@ -42,8 +42,7 @@ FORTIFY = $(if $(findstring -fsanitize,$(CFLAGS))$(findstring -O0,$(CFLAGS)),,-U
 CF_PROTECTION := $(shell $(CC) -Werror -fcf-protection -E -x c /dev/null >/dev/null 2>&1 && echo -fcf-protection)
 HARDENING = -fPIE -fstack-protector-strong $(FORTIFY) $(CF_PROTECTION)
 
-ALL_CPPFLAGS = -D_GNU_SOURCE -Isrc -DPOSTERN_VERSION='"$(VERSION)"' \
-	-DPOSTERN_EMPTY_DIR='"$(EMPTYDIR)"' $(FEATURES) $(PACKAGE_CFLAGS) $(CPPFLAGS)
+ALL_CPPFLAGS = -D_GNU_SOURCE -Isrc -DPOSTERN_VERSION='"$(VERSION)"' $(FEATURES) $(PACKAGE_CFLAGS) $(CPPFLAGS)
 ALL_CFLAGS = -std=c11 $(WARNINGS) $(HARDENING) $(CFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 PACKAGE_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
@@ -75,17 +74,23 @@ $(BUILD)/postern: $(OBJECTS)
 $(BUILD)/obj/%.o: src/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(SAY) '  CC $<'
-	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(OWN_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/obj/attempt.o: tests/hook/attempt.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(SAY) '  CC $<'
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+# Another PREFIX changes this file only.
+$(BUILD)/obj/jail.o: private OWN_CPPFLAGS = -DPOSTERN_EMPTY_DIR='"$(EMPTYDIR)"'
+$(BUILD)/obj/jail.o: $(BUILD)/emptydir
+
 FLAGS = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS)
-$(BUILD)/flags: FORCE
+$(BUILD)/flags: WANTED = $(FLAGS)
+$(BUILD)/emptydir: WANTED = $(EMPTYDIR)
+$(BUILD)/flags $(BUILD)/emptydir: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(subst ','\'',$(FLAGS))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(FLAGS))' >$@
+	@printf '%s\n' '$(subst ','\'',$(WANTED))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(WANTED))' >$@
 
 $(BUILD)/unit/%: tests/unit/%.c $(LIBRARY)
 	@mkdir -p $(@D)
