@@ -3,7 +3,7 @@
 # make            build build/postern
 # make demo       show it at work: a real IMAP daemon, read over TLS on loopback
 # make check      run all tests (POSTERN=path: of another build)
-# make install    into PREFIX (/usr/local), below DESTDIR; make uninstall
+# make install    into PREFIX (/usr/local), below DESTDIR; make uninstall: see src/package/package.mk
 # make static     one binary that needs no library (PROFILE=small: for routers), see src/static/static.mk
 # make check-static  build both and test them
 # make asan       run all tests under AddressSanitizer and UBSan
@@ -20,8 +20,6 @@
 
 VERSION = 0.1
 PREFIX ?= /usr/local
-SBINDIR ?= $(PREFIX)/sbin
-MANDIR ?= $(PREFIX)/share/man
 EMPTYDIR ?= $(PREFIX)/lib/postern/empty
 BUILD ?= build
 SECCOMP ?= 1
@@ -65,6 +63,7 @@ SAY = @$(if $(V),:,echo)
 all: $(BUILD)/postern
 
 include src/static/static.mk
+include src/package/package.mk
 
 $(BUILD)/postern: $(OBJECTS)
 	$(SAY) '  LD $@'
@@ -186,19 +185,8 @@ $(FUZZ_OTHERS:%=$(BUILD)/%): $(BUILD)/%: tests/fuzz/fuzz_%.c $(BUILD)/fuzz.a $(F
 	$(SAY) '  LD $@'
 	$(LINK_FUZZ)
 
-install: all
-	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man8
-	install -m 755 $(BUILD)/postern $(DESTDIR)$(SBINDIR)/postern
-	install -m 644 man/postern.8 $(DESTDIR)$(MANDIR)/man8/postern.8
-	install -d -m 755 $(DESTDIR)$(EMPTYDIR)
-
-uninstall:
-	rm -f $(DESTDIR)$(SBINDIR)/postern $(DESTDIR)$(MANDIR)/man8/postern.8
-	-rmdir $(DESTDIR)$(EMPTYDIR) $(DESTDIR)$(dir $(EMPTYDIR))
-
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all units demo check run-tests asan testssl valgrind run-valgrind faults tidy bench fuzz fuzz-targets install uninstall \
-	clean FORCE
+.PHONY: all units demo check run-tests asan testssl valgrind run-valgrind faults tidy bench fuzz fuzz-targets clean FORCE
 FORCE:

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# make install    into PREFIX (/usr/local), below DESTDIR: program, manual, examples, shell completions, README and COPYING,
+#                 and the gate's empty folder; nothing in /etc
+# make uninstall  removes what install puts there, and the folders that are postern's or the shells' if they are empty
+
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/postern
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
+
+# As git has them: programs and other files.
+EXAMPLES = $(shell find examples -name __pycache__ -prune -o ! -type d ! -perm -u+x -print 2>/dev/null | LC_ALL=C sort)
+EXAMPLE_PROGRAMS = $(shell find examples -name __pycache__ -prune -o ! -type d -perm -u+x -print 2>/dev/null | LC_ALL=C sort)
+
+# MODE:FILE:TARGET
+INSTALLED = 755:$(BUILD)/postern:$(SBINDIR)/postern \
+	$(foreach page,$(wildcard man/*.[1-9]),644:$(page):$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page))) \
+	$(foreach file,README COPYING $(EXAMPLES),644:$(file):$(DOCDIR)/$(file)) \
+	$(foreach file,$(EXAMPLE_PROGRAMS),755:$(file):$(DOCDIR)/$(file)) \
+	644:src/completion/postern.bash:$(BASHDIR)/postern \
+	644:src/completion/_postern:$(ZSHDIR)/_postern \
+	644:src/completion/postern.fish:$(FISHDIR)/postern.fish
+
+# The manual and README name the folders of PREFIX=/usr/local. What an administrator puts there stays there.
+RENAME = s,/usr/local/sbin/postern,$(SBINDIR)/postern,g; s,/usr/local/lib/postern/empty,$(EMPTYDIR),g; \
+	s,/usr/local/share/doc/postern,$(DOCDIR),g
+
+# Whatever the umask is, others can read it, and the folders on the way to it.
+define INSTALL
+install -D -m $(word 1,$(1)) $(word 2,$(1)) '$(DESTDIR)$(word 3,$(1))'
+
+endef
+install: all
+	$(foreach one,$(INSTALLED),$(call INSTALL,$(subst :, ,$(one))))
+	install -d -m 755 '$(DESTDIR)$(EMPTYDIR)'
+	$(Q)sed -i '$(RENAME)' $(foreach one,$(INSTALLED),$(if $(filter man/% README,$(word 2,$(subst :, ,$(one)))), \
+		'$(DESTDIR)$(word 3,$(subst :, ,$(one)))'))
+
+# Folders that may have been there before, such as /usr/local/sbin or one named by EMPTYDIR, stay, empty or not.
+EMPTIED = $(addprefix $(DOCDIR)/,$(shell find examples -type d 2>/dev/null | LC_ALL=C sort -r)) $(DOCDIR) \
+	$(foreach folder,$(BASHDIR) $(ZSHDIR) $(FISHDIR) $(filter %/lib/postern/empty,$(EMPTYDIR)), \
+	$(folder) $(patsubst %/,%,$(dir $(folder))))
+define REMOVE
+rm -f '$(DESTDIR)$(word 3,$(1))'
+
+endef
+uninstall:
+	$(foreach one,$(INSTALLED),$(call REMOVE,$(subst :, ,$(one))))
+	@for folder in $(EMPTIED); do \
+		rmdir "$(DESTDIR)$$folder" 2>/dev/null && echo "rmdir $(DESTDIR)$$folder" || :; \
+	done
+
+.PHONY: install uninstall
