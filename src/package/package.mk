@@ -3,6 +3,13 @@
 # make install    into PREFIX (/usr/local), below DESTDIR: program, manual, examples, shell completions, README and COPYING,
 #                 and the gate's empty folder; nothing in /etc
 # make uninstall  removes what install puts there, and the folders that are postern's or the shells' if they are empty
+# make dist       build/dist/postern-VERSION.tar.gz, of what is committed or, without git, of what is here
+# make deb        build/postern_VERSION_ARCHITECTURE.deb, for /usr; starts nothing when it is installed
+#
+# The same sources make the same bytes, whoever makes them, where and when. Files in them are as old as the last commit,
+# or as SOURCE_DATE_EPOCH says.
+#
+#   MAINTAINER='Name <address>'    whom the Debian package names
 
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR ?= $(PREFIX)/share/man
@@ -10,6 +17,7 @@ DOCDIR ?= $(PREFIX)/share/doc/postern
 BASHDIR ?= $(PREFIX)/share/bash-completion/completions
 ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
+MAINTAINER ?= postern maintainers <postern@example.org>
 
 # As git has them: programs and other files.
 EXAMPLES = $(shell find examples -name __pycache__ -prune -o ! -type d ! -perm -u+x -print 2>/dev/null | LC_ALL=C sort)
@@ -53,4 +61,17 @@ uninstall:
 		rmdir "$(DESTDIR)$$folder" 2>/dev/null && echo "rmdir $(DESTDIR)$$folder" || :; \
 	done
 
-.PHONY: install uninstall
+dist deb: export SOURCE_DATE_EPOCH ?= $(shell if [ -e .git ]; then git log -1 --format=%ct; else stat -c %Y README; fi)
+
+dist:
+	@src/package/dist postern-$(VERSION) '$(BUILD)/dist'
+
+# Of its own objects: they know of another empty folder. Stripped by the linker, so that no path of this machine is in it.
+deb:
+	@tests/packages build deb
+	@rm -rf '$(BUILD)/deb/root'
+	@$(MAKE) --no-print-directory BUILD='$(BUILD)/deb' PREFIX=/usr ZSHDIR=/usr/share/zsh/vendor-completions \
+		LDLIBS='$(LDLIBS) -s' DESTDIR='$(BUILD)/deb/root' install
+	@src/package/deb '$(BUILD)/deb/root' $(VERSION) '$(MAINTAINER)' '$(BUILD)'
+
+.PHONY: install uninstall dist deb
