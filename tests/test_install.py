@@ -67,7 +67,7 @@ def copy_sources(folder, parts):
             shutil.copy2(TOP / part, folder / part)
     for name, mode in ADDED.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text('.Dd test\n', encoding='ascii')
+        (folder / name).write_text('/usr/local/sbin/postern\n', encoding='ascii')
         (folder / name).chmod(mode)
     return folder
 
@@ -145,8 +145,9 @@ def test_install_puts_each_file_in_its_place_for_all_to_read_and_uninstall_remov
     assert {mode for name, mode in found.items() if name.endswith('/')} == {FOLDER}
     program = tmp_path / 'root' / prefix / 'sbin/postern'
     assert f'\0/{prefix}/lib/postern/empty\0'.encode() in program.read_bytes()
-    manual = (tmp_path / 'root' / prefix / 'share/man/man8/postern.8').read_text()
-    assert set(re.findall(r'(/[\w/]+?)/(?:sbin/postern|lib/postern/empty)\b', manual)) == {f'/{prefix}'}
+    for name in ('man/man8/postern.8', 'doc/postern/README', 'doc/postern/examples/test/deep/run'):
+        text = (tmp_path / 'root' / prefix / 'share' / name).read_text()
+        assert set(re.findall(r'(/[\w/]+?)/(?:sbin/postern|lib/postern/empty)\b', text)) == {f'/{prefix}'}, name
     make(sources, 'uninstall', f'DESTDIR={tmp_path}/root', *variables)
     assert sorted(below(tmp_path / 'root' / prefix)) == ['lib/', 'sbin/', 'share/', 'share/doc/', 'share/man/'] + \
         [f'share/man/man{section}/' for section in sorted({page[-1] for page in PAGES})]

@@ -32,7 +32,7 @@ INSTALLED = 755:$(BUILD)/postern:$(SBINDIR)/postern \
 	644:src/completion/_postern:$(ZSHDIR)/_postern \
 	644:src/completion/postern.fish:$(FISHDIR)/postern.fish
 
-# The manual and README name the folders of PREFIX=/usr/local. What an administrator puts there stays there.
+# Manual, README and examples name the folders of PREFIX=/usr/local. What an administrator puts there stays there.
 RENAME = s,/usr/local/sbin/postern,$(SBINDIR)/postern,g; s,/usr/local/lib/postern/empty,$(EMPTYDIR),g; \
 	s,/usr/local/share/doc/postern,$(DOCDIR),g
 
@@ -44,7 +44,7 @@ endef
 install: all
 	$(foreach one,$(INSTALLED),$(call INSTALL,$(subst :, ,$(one))))
 	install -d -m 755 '$(DESTDIR)$(EMPTYDIR)'
-	$(Q)sed -i '$(RENAME)' $(foreach one,$(INSTALLED),$(if $(filter man/% README,$(word 2,$(subst :, ,$(one)))), \
+	$(Q)sed -i '$(RENAME)' $(foreach one,$(INSTALLED),$(if $(filter man/% README examples/%,$(word 2,$(subst :, ,$(one)))), \
 		'$(DESTDIR)$(word 3,$(subst :, ,$(one)))'))
 
 # Folders that may have been there before, such as /usr/local/sbin or one named by EMPTYDIR, stay, empty or not.
