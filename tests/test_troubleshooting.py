@@ -580,8 +580,8 @@ reproduces({
 def no_descriptor_left(the):
     server = the.waits()
     before = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
-    most = max(int(name) for name in os.listdir(f'/proc/{server.pid}/fd'))
-    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (most + 1, before[1]))
+    taken = {int(name) for name in os.listdir(f'/proc/{server.pid}/fd')}
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (min(set(range(1000)) - taken), before[1]))
     with server.connect():
         server.says('cannot accept')
         log = server.log()
