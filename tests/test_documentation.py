@@ -13,7 +13,7 @@ import subprocess
 
 import pytest
 
-from harness import machine, manual
+from harness import machine, manual, processes
 
 README = manual.TOP / 'README'
 CA = '/etc/postern/cert.pem'
@@ -120,7 +120,7 @@ def with_inetd(the, block, _):
         reads_pop3(the, 'openssl s_client -quiet -crlf -starttls pop3 -connect 127.0.0.1:110')
     if 'submissions' in services:
         submits(the, 'smtps://localhost')
-    assert 'postern[' in the.log() and 'start=immediate' in the.log(), 'the log goes to syslog'
+    processes.until(lambda: re.search(r'postern\[.*start=immediate', the.log()), 'the log goes to syslog')
     the.stop(server)
 
 
@@ -152,7 +152,7 @@ def with_systemd(the, block, _):
 
 
 def port_of(command):
-    return int(re.search(r'tcpserver \S+ \S+ (\d+) |TCP-LISTEN:(\d+)', command).expand(r'\1\2'))
+    return int(re.search(r'tcpserver (?:-\S+ )+\S+ (\d+) |TCP-LISTEN:(\d+)', command).expand(r'\1\2'))
 
 
 def serve(the, block, _):
@@ -287,9 +287,9 @@ def carry_out(the, blocks, table):
                 how(the, block, before)
 
 
-def manual_blocks(name):
+def manual_blocks(name, page='postern.8'):
     """The displays of a section, each with the text before it."""
-    lines = manual.section('postern.8', name)
+    lines = manual.section(page, name)
     starts = [number for number, line in enumerate(lines) if line.startswith('.Bd ')]
     return list(zip(['\n'.join(lines[max(0, start - 12):start]) for start in starts], manual.displays(lines)))
 
@@ -364,3 +364,79 @@ def test_every_example_of_the_manual_works_as_printed(installed):
                  for pattern, how in table.items()}
     carry_out(installed, manual_blocks('EXAMPLES'), table)
     carry_out(installed, [*manual_blocks('CERTIFICATES')[:1], *manual_blocks('TROUBLESHOOTING')], OTHERS_TABLE)
+
+
+# postern-migrate(7): in each section the first display is the set-up before, and all others that after.
+
+OTHERS = ['STUNNEL', 'COURIERTLS', 'TLSWRAPPER', 'UCSPI-SSL', 'S6-NETWORKING', 'DOVECOT']
+DOVECOT = 'protocols = imap\nmail_location = maildir:~/Maildir\npassdb {\n driver = pam\n}\nuserdb {\n driver = passwd\n}\n'
+
+
+def sections(page):
+    return re.findall(r'^\.Sh (.*)$', (manual.TOP / 'man' / page).read_text(), re.MULTILINE)
+
+
+def set_up_for(the, name):
+    """What the example takes for there."""
+    if name == 'COURIERTLS':
+        the.run('mkdir -p /run/courier/authdaemon && chmod 755 /run/courier /run/courier/authdaemon')
+        socket = the.path('/run/courier/authdaemon/socket')
+        the.start('/usr/lib/courier/courier-authlib/authdaemond', ready=socket.exists)
+    elif name == 'S6-NETWORKING':
+        for before, block in manual_blocks('EXAMPLES'):
+            if re.match(r'#!/bin/sh\nuser=', block):
+                write_script(the, block, before)
+
+
+def carry_out_after(the, name):
+    before, *after = manual_blocks(name, 'postern-migrate.7')
+    assert 'postern' not in before[1]
+    set_up_for(the, name)
+    for text, block in after:
+        if block.startswith('#!'):
+            write_script(the, block, text)
+        elif name == 'DOVECOT' and 'tcpserver' not in block:
+            the.write('/etc/dovecot/dovecot.conf', DOVECOT + block)
+            the.start('dovecot -F', 10143)
+    command = squeezed(lines_of_inetd(after[0][1].replace('\\\n', ' ')))
+    options = command.rpartition('postern ')[2]
+    assert the.run(f'postern --check {options}').splitlines()[-1] == 'all is well'
+    if command.startswith('imaps stream'):
+        with_inetd(the, after[0][1], '')
+    else:
+        server = the.start(command, port_of(command))
+        if 'popa3d' in command:
+            reads_pop3(the)
+        elif '--client-ca' in command:
+            used(the, command, 993)
+        else:   # courier's login program loses commands that do not wait for its answer
+            fetch = f"curl -sS --cacert {CA} --user alice:secret 'imaps://localhost/INBOX;MAILINDEX=1'"
+            assert 'Subject: hello alice' in the.run(fetch), the.log()
+        the.stop(server)
+
+
+def test_every_set_up_that_comes_from_elsewhere_passes_check_and_works(installed):
+    the = installed
+    assert [name for name in sections('postern-migrate.7') if name not in ('NAME', 'DESCRIPTION', 'SEE ALSO')] == OTHERS
+    for before, block in manual_blocks('EXAMPLES'):
+        if re.match('openssl req -x509', block):
+            make_a_ca(the, block, before)
+    the.run('mkdir -p /etc/ssl/mail /etc/ssl/private /etc/stunnel /etc/courier && cp /etc/postern/*.pem /etc/ssl/mail && umask 077 && '
+            'for file in /etc/stunnel/mail.pem /etc/courier/imapd.pem /etc/ssl/private/mail.pem; do '
+            'cat /etc/postern/cert.pem /etc/postern/key.pem >$file; done')
+    for name in OTHERS:
+        carry_out_after(the, name)
+
+
+def test_every_option_that_postern_migrate_names_exists(postern):
+    page = manual.TOP / 'man/postern-migrate.7'
+    lint = subprocess.run(['mandoc', '-Tlint', '-W', 'warning', page], capture_output=True, text=True, check=False)
+    assert (lint.returncode, lint.stdout + lint.stderr) == (0, '')
+    usage = subprocess.run([postern, '--help'], capture_output=True, text=True, check=True).stdout
+    known = set(re.findall(r'--([a-z-]+)', usage))
+    text = page.read_text()
+    named = set(re.findall(r'--([a-z-]+)(?![^\n]*imap4d --inetd)', text))
+    for line in re.findall(r'^\.It .* Ta (Fl .*?) Ta ', text, re.MULTILINE) + re.findall(r'^\.Fl -.*$', text, re.MULTILINE):
+        named |= {word.removeprefix('-') for word in line.split() if re.fullmatch(r'-[a-z-]+', word)}
+    assert len(named) > 25
+    assert named - {'inetd'} <= known

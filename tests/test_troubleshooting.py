@@ -25,7 +25,7 @@ from pathlib import Path
 import pytest
 
 import test_failures as failures
-from harness import clientpki, clients, faults, launch, lobby, manual, pki as pki_module, processes, tls, wait
+from harness import clientpki, clients, faults, manual, processes, tls, wait
 from test_commandline import WithSyslog, needs_root
 
 ENTRIES = manual.entries(manual.section('postern.8', 'TROUBLESHOOTING'))
@@ -556,8 +556,8 @@ def no_process_left(the):
             for word in words:
                 os.chown(word, number, number)
         program, cert, key = words
-        command = [*user, 'prlimit', '--nproc=0', program, f'--cert={cert}', f'--key={key}', '--', *ECHO]
-        with launch.Direct(command, the.folder / 'few') as server, server.connect() as connection:
+        with faults.Wrapped([program, f'--cert={cert}', f'--key={key}', '--', *ECHO], the.folder / 'few',
+                            [*user, 'prlimit', '--nproc=0']) as server, server.connect() as connection:
             tls.ended(connection)
             return server.wait().log
 

@@ -31,16 +31,18 @@ base=$1 top=$2 tree=$3
 mount -t tmpfs -o mode=755 none "$base"
 number=0
 merge() {
+    where=$1 lower=
+    shift
+    for folder; do [ ! -d "$folder" ] || lower="$lower${lower:+:}$folder"; done
     number=$((number + 1))
-    mkdir -p "$base/$number/upper" "$base/$number/work"
-    mount -t overlay -o "lowerdir=$2,upperdir=$base/$number/upper,workdir=$base/$number/work" none "$1"
+    mkdir -p "$where" "$base/$number/upper" "$base/$number/work"
+    mount -t overlay -o "lowerdir=$lower,upperdir=$base/$number/upper,workdir=$base/$number/work" none "$where"
 }
 root=$base/root
 mkdir "$root"
 merge "$root" /
-for name in bin sbin lib; do merge "$root/usr/$name" "/usr/$name:$tree/usr/$name:$tree/$name"; done
-for name in etc var; do merge "$root/$name" "/$name:$tree/$name"; done
-mkdir -p "$root/root/postern"
+for name in bin sbin lib libexec; do merge "$root/usr/$name" "/usr/$name" "$tree/usr/$name" "$tree/$name"; done
+for name in etc var; do merge "$root/$name" "/$name" "$tree/$name"; done
 merge "$root/root/postern" "$top"
 for name in null zero full random urandom tty; do
     : >"$4/$name"
@@ -180,8 +182,8 @@ class Machine:
         assert status == 0, f'{command}\nstatus {status}\n{said}'
         return said
 
-    def start(self, command, port):
-        """A server, once it listens there."""
+    def start(self, command, port=None, ready=None):
+        """A server, once it listens there, or ready() says yes."""
         with open(self.folder / f'log.{len(self.started)}', 'wb') as log:
             process = subprocess.Popen(self.enter('exec ' + command), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                        env={**launch.without_tls_leftovers(), **self.ENVIRONMENT}, start_new_session=True)
@@ -190,7 +192,7 @@ class Machine:
 
         def listens():
             assert process.poll() is None, f'{command}\n{process.log_file.read_text()}'
-            return self.listens(port)
+            return ready() if ready else self.listens(port)
         processes.until(listens, f'port {port}: {command}')
         return process
 
