@@ -17,7 +17,7 @@ import threading
 import time
 from pathlib import Path
 
-from harness import debian, launch, ports, processes, tls
+from harness import debian, launch, processes, tls
 
 TOP = Path(__file__).resolve().parents[2]
 PASSWORD_HASH = '$5$postern$ht3IHHZYCMTh/RYRVXBwJywvR6FmgGZVfyouy8kBnKA'     # of `secret`
@@ -156,8 +156,9 @@ class Machine:
 
     def run(self, command, status=0, typed='', folder='/root'):
         """What a command prints. `typed` is its standard input."""
-        done = subprocess.run(self.enter(command, folder, ['timeout', '20']), input=typed, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              env={**launch.without_tls_leftovers(), **self.ENVIRONMENT}, text=True, errors='replace', check=False)
+        done = subprocess.run(self.enter(command, folder, ['timeout', '20']), input=typed, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, env={**launch.without_tls_leftovers(), **self.ENVIRONMENT}, text=True,
+                              errors='replace', check=False)
         assert status in (None, done.returncode), f'{command}\nstatus {done.returncode}\n{done.stdout}\n{self.log()}'
         return done.stdout
 
