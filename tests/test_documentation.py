@@ -345,12 +345,9 @@ def installed(the):
 def test_every_command_of_the_readme_works_as_printed(the):
     """From the clone to IMAP over TLS, and all the rest. Client certificates are made as in the manual."""
     blocks = readme_blocks()
-    for before, block in manual_blocks('EXAMPLES'):
-        if re.match(r'#!/bin/sh\nuser=', block):
-            write_script(the, block, before)
-        elif re.match('openssl req -x509', block):
-            the.run('mkdir -p /etc/postern')
-            make_a_ca(the, block, before)
+    script_of_the_manual(the)
+    the.run('mkdir -p /etc/postern')
+    ca_of_the_manual(the)
     carry_out(the, blocks, README_TABLE)
 
 
@@ -377,57 +374,70 @@ def sections(page):
     return re.findall(r'^\.Sh (.*)$', (manual.TOP / 'man' / page).read_text(), re.MULTILINE)
 
 
-def set_up_for(the, name):
-    """What the example takes for there."""
+def script_of_the_manual(the):
+    for before, block in manual_blocks('EXAMPLES'):
+        if re.match(r'#!/bin/sh\nuser=', block):
+            write_script(the, block, before)
+
+
+def ca_of_the_manual(the):
+    for before, block in manual_blocks('EXAMPLES'):
+        if re.match('openssl req -x509', block):
+            make_a_ca(the, block, before)
+
+
+def courier_passwords(the):
+    the.run('mkdir -p /run/courier/authdaemon && chmod 755 /run/courier /run/courier/authdaemon')
+    the.start('/usr/lib/courier/courier-authlib/authdaemond', ready=the.path('/run/courier/authdaemon/socket').exists)
+
+
+def dovecot(the, block):
+    the.write('/etc/dovecot/dovecot.conf', DOVECOT + block)
+    the.start('dovecot -F', 10143)
+
+
+def works(the, name, command, others):
+    """The command serves alice's mail. `others`: what else there is to be done before."""
     if name == 'COURIERTLS':
-        the.run('mkdir -p /run/courier/authdaemon && chmod 755 /run/courier /run/courier/authdaemon')
-        socket = the.path('/run/courier/authdaemon/socket')
-        the.start('/usr/lib/courier/courier-authlib/authdaemond', ready=socket.exists)
-    elif name == 'S6-NETWORKING':
-        for before, block in manual_blocks('EXAMPLES'):
-            if re.match(r'#!/bin/sh\nuser=', block):
-                write_script(the, block, before)
+        courier_passwords(the)
+    elif name == 'DOVECOT':
+        dovecot(the, others[0])
+    server = the.start(command, port_of(command))
+    if 'popa3d' in command:
+        reads_pop3(the)
+    elif '--client-ca' in command:
+        used(the, command, 993)
+    else:   # courier's login program loses commands that do not wait for its answer
+        fetch = f"curl -sS --cacert {CA} --user alice:secret 'imaps://localhost/INBOX;MAILINDEX=1'"
+        assert 'Subject: hello alice' in the.run(fetch), the.log()
+    the.stop(server)
 
 
 def carry_out_after(the, name):
-    before, *after = manual_blocks(name, 'postern-migrate.7')
+    before, (_, first), *others = manual_blocks(name, 'postern-migrate.7')
     assert 'postern' not in before[1]
-    if ALL or name == 'S6-NETWORKING':
-        set_up_for(the, name)
-    for text, block in after:
+    for text, block in others:
         if block.startswith('#!'):
             write_script(the, block, text)
-        elif not ALL:
-            pass
-        elif name == 'DOVECOT' and 'tcpserver' not in block:
-            the.write('/etc/dovecot/dovecot.conf', DOVECOT + block)
-            the.start('dovecot -F', 10143)
-    command = squeezed(lines_of_inetd(after[0][1].replace('\\\n', ' ')))
-    options = command.rpartition('postern ')[2]
-    assert the.run(f'postern --check {options}').splitlines()[-1] == 'all is well'
-    if not ALL:
-        return
-    if command.startswith('imaps stream'):
-        with_inetd(the, after[0][1], '')
-    else:
-        server = the.start(command, port_of(command))
-        if 'popa3d' in command:
-            reads_pop3(the)
-        elif '--client-ca' in command:
-            used(the, command, 993)
-        else:   # courier's login program loses commands that do not wait for its answer
-            fetch = f"curl -sS --cacert {CA} --user alice:secret 'imaps://localhost/INBOX;MAILINDEX=1'"
-            assert 'Subject: hello alice' in the.run(fetch), the.log()
-        the.stop(server)
+    command = squeezed(lines_of_inetd(first.replace('\\\n', ' ')))
+    assert check_with(the, command).splitlines()[-1] == 'all is well'
+    if ALL and command.startswith('imaps stream'):
+        with_inetd(the, first, '')
+    elif ALL:
+        works(the, name, command, [block for _, block in others])
+
+
+def check_with(the, command):
+    """--check with the options of a launcher's command."""
+    return the.run('postern --check ' + command.rpartition('postern ')[2])
 
 
 def test_every_set_up_that_comes_from_elsewhere_passes_check_and_works(installed):
     """It is tried out with MATRIX=all only."""
     the = installed
+    script_of_the_manual(the)
     assert [name for name in sections('postern-migrate.7') if name not in ('NAME', 'DESCRIPTION', 'SEE ALSO')] == OTHERS
-    for before, block in manual_blocks('EXAMPLES'):
-        if re.match('openssl req -x509', block):
-            make_a_ca(the, block, before)
+    ca_of_the_manual(the)
     the.run('mkdir -p /etc/ssl/mail /etc/ssl/private /etc/stunnel /etc/courier && '
             'cp /etc/postern/*.pem /etc/ssl/mail && umask 077 && for file in /etc/stunnel/mail.pem /etc/courier/imapd.pem /etc/ssl/private/mail.pem; do '
             'cat /etc/postern/cert.pem /etc/postern/key.pem >$file; done')

@@ -85,7 +85,7 @@ class Machine:
                 stderr=said)
         self.started.append(self.process)
         try:
-            self.first = processes.until(self.ready, 'the machine', 20)
+            self.first = processes.until(self.ready, 'the machine', 30)
             self.furnish()
         except BaseException:
             self.__exit__(None, None, None)
@@ -156,7 +156,7 @@ class Machine:
 
     def run(self, command, status=0, typed='', folder='/root'):
         """What a command prints. `typed` is its standard input."""
-        done = subprocess.run(self.enter(command, folder, ['timeout', '20']), input=typed, stdout=subprocess.PIPE,
+        done = subprocess.run(self.enter(command, folder, ['timeout', '60']), input=typed, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, env={**launch.without_tls_leftovers(), **self.ENVIRONMENT}, text=True,
                               errors='replace', check=False)
         assert status in (None, done.returncode), f'{command}\nstatus {done.returncode}\n{done.stdout}\n{self.log()}'
@@ -194,7 +194,7 @@ class Machine:
         def listens():
             assert process.poll() is None, f'{command}\n{process.log_file.read_text()}'
             return ready() if ready else self.listens(port)
-        processes.until(listens, f'port {port}: {command}')
+        processes.until(listens, f'port {port}: {command}', 30)
         return process
 
     def stop(self, process):
