@@ -15,7 +15,9 @@ static const struct {
     {40, "handshake_failure",
      "it found nothing that both sides can do: look at --ciphers, --groups "
      "and --tls-min"},
-    {42, "bad_certificate", "it rejected our certificate: damaged, or its signature is wrong"},
+    {42, "bad_certificate",
+     "it rejected our certificate: damaged, or, with some clients, for another name or by an "
+     "issuer that it does not trust"},
     {43, "unsupported_certificate", "it can't use our certificate: another key type may help"},
     {44, "certificate_revoked", "it rejected our certificate: revoked by its issuer"},
     {45, "certificate_expired", "it rejected our certificate: expired, or its clock is wrong"},

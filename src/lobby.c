@@ -165,6 +165,16 @@ static void read_rest(struct lobby *l)
     }
 }
 
+/* What came has bytes that no line may have. */
+static void complain_of_bytes(const struct lobby *l)
+{
+    /* A TLS record with a handshake message (RFC 8446 section 5.1). */
+    if (l->line_len > 1 && l->line[0] == 22 && l->line[1] == 3)
+        complain(l, "client begins TLS at once, but here it has to say STARTTLS first");
+    else
+        complain(l, "client sent a NUL or a bare CR before TLS: connection closed");
+}
+
 /* Why there is no line. */
 static enum step no_line(struct lobby *l, int error)
 {
@@ -184,7 +194,7 @@ static enum step no_line(struct lobby *l, int error)
         complain(l, "client sent a line of more than 1000 bytes before TLS: connection closed");
         return say_end(l, SAY_TOO_LONG, NULL, ENDING_PROTOCOL);
     case -EBADMSG:
-        complain(l, "client sent a NUL or a bare CR before TLS: connection closed");
+        complain_of_bytes(l);
         return say_end(l, SAY_TOO_LONG, NULL, ENDING_PROTOCOL);
     default:
         (void)say(l, SAY_UNAVAILABLE, NULL);

@@ -440,6 +440,15 @@ def test_line_is_refused_and_ends_the_connection_for(enter, dialect, name):
 
 
 @dialects
+def test_tls_at_once_is_named_in_the_log(enter, dialect):
+    server = enter(dialect)
+    with Client(server, dialect.hello) as client:
+        client.send(b'\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03' + bytes(505))
+        client.closes_with(dialect.too_long)
+    is_refused(server, 'required', 'client begins TLS at once, but here it has to say STARTTLS first')
+
+
+@dialects
 @pytest.mark.parametrize('data', [b'\0\r\n', b'x\rx\r\n'], ids=['a NUL', 'a bare CR'])
 def test_no_handler_gets_a_line_with(enter, dialect, data):
     server = enter(dialect, '--policy=auth')
