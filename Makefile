@@ -13,7 +13,9 @@
 # make valgrind   run a choice of the tests under valgrind
 # make testssl    what testssl.sh says of us
 # make tidy       cppcheck, gcc -fanalyzer, clang-tidy and clang-format
-# make bench      what a connection costs (CONNECTIONS=200)
+# make bench      what a connection costs, with postern and with others of its kind (CONNECTIONS=100 ONLY=pattern)
+# make bench-deps what that needs besides, which is unpacked below build, not installed
+# make scale      wait mode with 2,000 clients, and for ten minutes with clients of all kinds
 # make fuzz       fuzz each parser for TIME seconds (60 in all)
 # make clean
 #
@@ -155,6 +157,8 @@ faults: all
 
 bench: all
 	@$(PYTHON) tests/bench '$(POSTERN)' '$(BUILD)/bench' $(or $(CONNECTIONS),100) '$(ONLY)'
+scale: all
+	@$(PYTHON) tests/bench/scale.py '$(POSTERN)' $(IDLE) $(ROW) $(SECONDS)
 bench-deps:
 	@tests/packages build bench
 
@@ -190,5 +194,5 @@ $(FUZZ_OTHERS:%=$(BUILD)/%): $(BUILD)/%: tests/fuzz/fuzz_%.c $(BUILD)/fuzz.a $(F
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all units demo check run-tests asan testssl valgrind run-valgrind faults tidy bench fuzz fuzz-targets clean FORCE
+.PHONY: all units demo check run-tests asan testssl valgrind run-valgrind faults tidy bench bench-deps scale fuzz fuzz-targets clean FORCE
 FORCE:
