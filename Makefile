@@ -2,7 +2,7 @@
 #
 # make            build build/postern
 # make demo       show it at work: a real IMAP daemon, read over TLS on loopback
-# make check      run all tests (POSTERN=path: of another build)
+# make check      run the tests (POSTERN=path: of another build; MATRIX=all: each row of the big tables)
 # make install    into PREFIX (/usr/local), below DESTDIR; make uninstall: see src/package/package.mk
 # make dist       the sources as build/dist/postern-VERSION.tar.gz
 # make deb        a Debian package, build/postern_VERSION_ARCHITECTURE.deb

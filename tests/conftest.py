@@ -3,6 +3,7 @@
 
 import os
 import signal
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,9 +15,26 @@ BUILD = Path(__file__).resolve().parent.parent / 'build'
 
 
 def pytest_configure(config):
+    config.addinivalue_line('markers', 'big(n): a table of which every n-th row will do, unless MATRIX=all')
     config.addinivalue_line('markers', 'leaves(name): this test may leave processes of that name behind')
     processes.become_subreaper()
     signal.signal(signal.SIGHUP, signal.SIG_DFL)    # nohup ignores it, and so would all that we start
+
+
+def pytest_collection_modifyitems(config, items):
+    """Of big tables a part is run, always the same, so that make check stays short; with MATRIX=all they are whole."""
+    if os.environ.get('MATRIX') == 'all':
+        return
+    rows = Counter()
+    left_out = []
+    for item in items:
+        marker = item.get_closest_marker('big')
+        if marker:
+            rows[item.originalname, item.fspath] += 1
+            if rows[item.originalname, item.fspath] % marker.args[0] != 1:
+                left_out.append(item)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in set(left_out)]
 
 
 @pytest.fixture(autouse=True)

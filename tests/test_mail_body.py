@@ -31,6 +31,7 @@ LAST = daemons.message(b'last', b'The session went on.\r\n')
 WAYS = [('plaintext', 'auth'), ('plaintext', 'optional'),
         ('starttls', 'required'), ('starttls', 'auth'), ('starttls', 'optional'), ('immediate', None)]
 PASSWORD_WAYS = WAYS[1:]    # where a password may be sent
+pytestmark = pytest.mark.big(4)
 every_way = pytest.mark.parametrize('start, policy', WAYS)
 every_way_with_a_password = pytest.mark.parametrize('start, policy', PASSWORD_WAYS)
 

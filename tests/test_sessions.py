@@ -13,6 +13,9 @@ SMALL = [1, 3]    # the other two: gnutls-cli needs five seconds to print the bi
 SMTP = ['exim', 'smtpfront-echo']
 
 
+pytestmark = pytest.mark.big(3)
+
+
 def table(names):
     """Every daemon with every kind of stdio that it can live with, over every TLS version."""
     return pytest.mark.parametrize('name, stdio, version', [

@@ -72,6 +72,7 @@ def ended(s, tls):
     return end
 
 
+@pytest.mark.big(2)
 @pytest.mark.parametrize('client, protocol, policy, version, name', table())
 def test_a_client_holds_a_whole_session_after_starttls(session, client, protocol, policy, version, name):
     s = session(protocol, policy, version, name)
