@@ -201,7 +201,7 @@ def knows_options(the, block, _):
 
 def make_targets(_, block, __):
     """They are steps of .ci/run, or the caller of this test: here it is looked whether they exist."""
-    makefile = (manual.TOP / 'Makefile').read_text() + (manual.TOP / 'src/static/static.mk').read_text()
+    makefile = ''.join(path.read_text() for path in [manual.TOP / 'Makefile', *manual.TOP.glob('src/*/*.mk')])
     names = re.findall(r'^make ([a-z]+)', block, re.MULTILINE)
     targets = re.search(r'^targets +(.*?)^variables', block, re.MULTILINE | re.DOTALL)
     if targets:
