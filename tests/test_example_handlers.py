@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import clients, daemons, debian, dialogues, starttls
+from harness import clients, daemons, debian, dialogues, ports, processes, starttls
 
 HANDLERS = Path(__file__).resolve().parent.parent / 'examples/handlers'
 SMALL = [1, 3]    # messages that are not the big one
@@ -269,6 +269,7 @@ daemon_directory = /usr/lib/postfix/sbin
 local_recipient_maps =
 '''
 POSTFIX_ID, POSTDROP_ID = 125, 126
+QUEUES = ['active', 'bounce', 'corrupt', 'defer', 'deferred', 'flush', 'hold', 'incoming', 'private', 'saved', 'trace']
 
 
 @pytest.fixture
@@ -279,6 +280,8 @@ def postfix(stack):
     (folder / 'main.cf').write_text(MAIN_CF)
     (folder / 'master.cf').touch()
     shutil.copy(debian.program('/usr/share/postfix/dynamicmaps.cf'), folder)
+    for name in QUEUES:
+        shutil.rmtree(debian.ROOT / 'var/spool/postfix' / name, ignore_errors=True)
     queue = debian.program('/var/spool/postfix') / 'maildrop'
     shutil.rmtree(queue, ignore_errors=True)
     queue.mkdir()
@@ -315,6 +318,55 @@ def test_postfix_is_not_started_for_anybody_else(serve, stack, postfix, pki, cer
     with clients.tls(server, pki.ca) as connection:
         assert connection.recv(100) == b'421 a client certificate is needed\r\n'
     assert server.wait().status == 1
+
+
+# The way that the comment in handlers/postfix has for passwords and public servers.
+SMTPD = '''127.0.0.1:{port} inet n - n - - smtpd -o smtpd_upstream_proxy_protocol=haproxy -o smtpd_tls_security_level=none
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+local unix - n n - - local
+anvil unix - - n - 1 anvil
+proxymap unix - - n - - proxymap
+postlog unix-dgram n - n - 1 postlogd
+'''
+
+
+@pytest.fixture
+def smtpd(stack, postfix):
+    """Postfix as a whole, on a port that wants a PROXY header."""
+    port = ports.free_port()
+    (debian.ROOT / 'etc/postfix/master.cf').write_text(SMTPD.format(port=port))
+    with open(debian.ROOT / 'etc/postfix/main.cf', 'a', encoding='ascii') as conf:
+        conf.write('mynetworks = 127.0.0.1/32\nalias_maps =\nmaillog_file = /var/log/postfix.log\n')
+    spool = debian.ROOT / 'var/spool/postfix'
+    for folder in [*(spool / name for name in [*QUEUES, 'pid', 'public']), debian.ROOT / 'var/lib/postfix', debian.ROOT / 'var/log']:
+        folder.mkdir(parents=True, exist_ok=True)
+        if folder.name not in ('pid', 'log'):
+            os.chown(folder, POSTFIX_ID, POSTDROP_ID if folder.name == 'public' else 0)
+            folder.chmod(0o710 if folder.name == 'public' else 0o700)
+    argv = debian.inside('/usr/lib/postfix/sbin/master', '-c', '/etc/postfix', '-d')
+    master = stack.enter_context(daemons.running(argv, (spool / 'public/qmgr').exists))
+    processes.until(lambda: ports.listening_port(master.pid), 'postfix to listen')
+    return port
+
+
+def test_postfix_s_own_smtpd_is_told_who_the_client_is(serve, stack, smtpd, pki):
+    user = stack.enter_context(daemons.mail_user(messages=()))
+    server = serve(['socat', 'STDIO', f'TCP:127.0.0.1:{smtpd}'], '--proxy-out=v2', '--starttls=smtp')
+    client = smtplib.SMTP(timeout=20, source_address=('127.0.0.2', 0))
+    client.connect(server.host, server.port)
+    client._host = clients.NAME
+    client.starttls(context=clients.context(pki.ca))
+    refused = client.sendmail('ann@example.org', ['bob@foreign.example', f'{user.name}@example.org'], TEXT)
+    client.quit()
+    assert list(refused) == ['bob@foreign.example'] and b'Relay access denied' in refused['bob@foreign.example'][1]
+    server.wait()
+    mbox = debian.ROOT / f'var/mail/{user.name}'
+    processes.until(lambda: b'Hello Bob.' in mbox.read_bytes(), 'delivery')
+    assert b'[127.0.0.2]' in mbox.read_bytes()
 
 
 @pytest.fixture
