@@ -196,7 +196,8 @@ def test_neither_gate_nor_handler_has_a_descriptor_of_the_listener(waits, pki):
     server = waits(ECHO, families=['inet', 'unix'])
     with Talk(server, pki.ca).goes_on() as talk:
         [monitor] = server.monitors()
-        listening = ports.sockets_of(server.pid)
+        listening = {str(os.fstat(one.fileno()).st_ino) for one in server.listeners}
+        assert listening <= ports.sockets_of(server.pid)
         gate = tls.gate_of(SimpleNamespace(pid=monitor))
         handler = tls.handler_of(SimpleNamespace(pid=monitor))
         for pid in (monitor, gate, handler):
