@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A mail body is never taken for commands: what it holds arrives byte for byte, however the connection is made."""
 
+import os
 from contextlib import ExitStack
 
 import pytest
