@@ -20,7 +20,7 @@ struct WOLFSSL;
 int wolfSSL_UseSessionTicket(struct WOLFSSL *ssl);
 #endif
 
-/* TLS 1.2 and 1.3 and their extensions. */
+/* TLS and its extensions; 1.0 and 1.1, which --tls-min has to ask for, cost 4 KB. */
 #define WOLFSSL_TLS13
 #define WOLFSSL_ALLOW_TLSV10
 #define HAVE_TLS_EXTENSIONS
@@ -33,7 +33,8 @@ int wolfSSL_UseSessionTicket(struct WOLFSSL *ssl);
 #define HAVE_SESSION_TICKET
 #define HAVE_KEYING_MATERIAL
 
-/* Judges certificates, groups and alerts as Debian's build does, with which postern is tested most. */
+/* Certificates are judged, groups chosen and alerts sent as in Debian's build, with which postern is tested
+ * most. Of the layer for OpenSSL's names, which is a part of that, hardly more is left in the program. */
 #define OPENSSL_EXTRA
 #define OPENSSL_ALL
 #define WOLFSSL_EXTRA_ALERTS
@@ -52,7 +53,7 @@ int wolfSSL_UseSessionTicket(struct WOLFSSL *ssl);
 #define WOLF_CRYPTO_CB
 
 /* Ciphers and hashes. SHA-1 is for OCSP and for the names of keys, MD5 for key files with a password in
- * the old form. */
+ * the old form, both for TLS 1.0. */
 #define HAVE_AESGCM
 #define GCM_TABLE_4BIT
 #ifndef POSTERN_FAST
