@@ -360,7 +360,10 @@ def test_little_memory(commands, postern, pki, tmp_path):
     peak = max(int(text.split()[0]) for text in peaks) * 1024
     complaints, kinds = [], []
     for percent in range(40, 125, 2 if ALL else 6):
-        prefix = ['prlimit', f'--as={peak * percent // 100}']
+        limit = peak * percent // 100
+        if limit < postern.stat().st_size + 256 * 1024:
+            continue        # a static program for which there is no room is killed by the kernel before it has begun
+        prefix = ['prlimit', f'--as={limit}']
         outcome, wrong = limited('immediate', commands['immediate'], tmp_path / str(percent), pki.ca, prefix)
         complaints += wrong
         kinds.append(outcome)
