@@ -192,36 +192,6 @@ static void check_user(struct report *r, const struct jail *j, const char *user)
                     j->account.gid, user);
 }
 
-/* What the jail is made of, but for what it was found to lack. */
-static void check_parts(struct report *r, const struct jail *j, const char *missing)
-{
-    static const struct {
-        const char *name;
-        const char *lack; /* jail_enter()'s word for it */
-        bool only_root;
-    } parts[] = {
-        {"empty root folder", "an empty root folder", true},
-        {"unprivileged user", "a uid of its own", true},
-        {"no groups", "dropping groups", true},
-        {"no capabilities", "dropping capabilities", false},
-        {"no_new_privs", "no_new_privs", false},
-        {"not dumpable", "not dumpable", false},
-        {"limits", "setrlimit", false},
-        {"Landlock", "Landlock", false},
-        {"seccomp", "seccomp", false},
-    };
-    char text[256] = "";
-
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        size_t used = strlen(text);
-        if ((parts[i].only_root && !j->as_root) || strstr(missing, parts[i].lack) != NULL)
-            continue;
-        (void)snprintf(text + used, sizeof text - used, "%s%s", used > 0 ? ", " : "",
-                       parts[i].name);
-    }
-    report_line(r, VERDICT_NOTE, "jail: has %s", text);
-}
-
 /* Locks a child in and hears from it what was missing, or what failed: then false is returned. */
 static bool try_jail(struct jail *j, struct jail_report *report)
 {
@@ -251,6 +221,7 @@ static void check_jail(struct report *r, const struct options *o)
 {
     struct jail j;
     struct jail_report report = {""};
+    char text[256];
 
     if (jail_prepare(&j, o) < 0) {
         return;
@@ -262,7 +233,8 @@ static void check_jail(struct report *r, const struct options *o)
     } else if (!try_jail(&j, &report)) {
         report_line(r, VERDICT_FAIL, "jail: %s", report.missing);
     } else {
-        check_parts(r, &j, report.missing);
+        jail_describe(&j, &report, text, sizeof text);
+        report_line(r, VERDICT_NOTE, "jail: has %s", text);
         if (report.missing[0] != '\0')
             report_line(r, VERDICT_WARN, "jail: closed, but lacks %s", report.missing);
         else

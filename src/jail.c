@@ -155,6 +155,33 @@ static void lacks(struct jail_report *report, const char *what)
                    used > 0 ? ", " : "", what);
 }
 
+void jail_describe(const struct jail *j, const struct jail_report *report, char *text, size_t size)
+{
+    static const struct {
+        const char *name;
+        const char *lack; /* the word of lacks() or failed() for it */
+        bool only_root;
+    } parts[] = {
+        {"empty root folder", "an empty root folder", true},
+        {"unprivileged user", "a uid of its own", true},
+        {"no groups", "dropping groups", true},
+        {"no capabilities", "dropping capabilities", false},
+        {"no_new_privs", "no_new_privs", false},
+        {"not dumpable", "not dumpable", false},
+        {"limits", "setrlimit", false},
+        {"Landlock", "Landlock", false},
+        {"seccomp", "seccomp", false},
+    };
+
+    *text = '\0';
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        size_t used = strlen(text);
+        if ((parts[i].only_root && !j->as_root) || strstr(report->missing, parts[i].lack) != NULL)
+            continue;
+        (void)snprintf(text + used, size - used, "%s%s", used > 0 ? ", " : "", parts[i].name);
+    }
+}
+
 /* Becomes this account for good. */
 static int become(uid_t uid, gid_t gid)
 {

@@ -55,6 +55,9 @@ void jail_compile(struct jail *j);
  * that stays open. Returns 0, or a negative errno and in *report what failed. Logs nothing. */
 int jail_enter(struct jail *j, struct jail_report *report);
 
+/* What the jail that jail_enter() has closed is made of, in words. */
+void jail_describe(const struct jail *j, const struct jail_report *report, char *text, size_t size);
+
 /* Leaves this process, the monitor, the few calls that it needs to reap children, to log and to
  * exit; a no-op where seccomp is missing or mode is JAIL_OFF. Returns 0 or a negative errno. */
 int jail_monitor(const struct jail *j);
