@@ -69,6 +69,7 @@ static void note_suite(struct hello *h, uint32_t suite)
 {
     if (is_grease(suite) || suite == 0x00ff || suite == 0x5600)
         return; /* not suites but signals: RFC 8701, 5746, 7507 */
+    h->suite_count++;
     if (suite >= 0x1301 && suite <= 0x1305)
         h->tls13_suites = true;
     else if (is_ecdsa_suite(suite))
@@ -182,7 +183,7 @@ static bool take_extension(struct hello *h, uint32_t type, struct cursor body)
         struct cursor list = take_vector(&body, 2);
         while (!list.failed && list.left > 0) {
             uint32_t group = take_number(&list, 2);
-            if (h->group_count < HELLO_GROUPS_MAX)
+            if (!is_grease(group) && h->group_count < HELLO_GROUPS_MAX)
                 h->groups[h->group_count++] = (uint16_t)group;
         }
         return !list.failed && !body.failed;
@@ -198,8 +199,11 @@ static bool take_extension(struct hello *h, uint32_t type, struct cursor body)
         h->wants_staple = body.left > 0 && body.next[0] == 1;
     if (type == 35) { /* session_ticket, RFC 5077 section 3.2 */
         h->ticket_len = body.left;
+        h->has_ticket = h->has_ticket || body.left > 0;
         memcpy(h->ticket, body.next, body.left < sizeof h->ticket ? body.left : sizeof h->ticket);
     }
+    if (type == 41) /* pre_shared_key, RFC 8446 section 4.2.11 */
+        h->has_ticket = true;
     if (type == 16)
         return take_protocols(h, body);
     if (type == 43) { /* supported_versions, RFC 8446 section 4.2.1: replaces the old field */

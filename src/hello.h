@@ -33,13 +33,15 @@ struct hello {
     char name[HELLO_NAME_MAX + 1]; /* server name (SNI), lower case, [a-z0-9._-] only; else "" */
     uint16_t version_min;          /* of the versions offered, as on the wire: 0x0303 = TLS 1.2 */
     uint16_t version_max;
-    bool has_sigalgs; /* the signature_algorithms extension was there */
-    bool rsa;         /* the client can use an RSA certificate: signatures and suites fit */
-    bool ecdsa;       /* ... an ECDSA certificate */
-    bool ed25519;     /* ... an Ed25519 certificate */
+    bool has_sigalgs;   /* the signature_algorithms extension was there */
+    bool rsa;           /* the client can use an RSA certificate: signatures and suites fit */
+    bool ecdsa;         /* ... an ECDSA certificate */
+    bool ed25519;       /* ... an Ed25519 certificate */
+    size_t suite_count; /* of the cipher suites offered */
     uint16_t groups[HELLO_GROUPS_MAX]; /* key exchange groups offered, RFC 8422, 8446 */
     size_t group_count;                /* 0: none named */
-    char alpn[64]; /* the protocols that it offers, with commas between; cut if there are many */
+    char alpn[64];   /* the protocols that it offers, with commas between; cut if there are many */
+    bool has_ticket; /* it wants to resume a session, in whatever version */
     size_t ticket_len;                /* of a session ticket for TLS 1.2; 0: none */
     uint8_t ticket[HELLO_TICKET_MAX]; /* its first bytes */
     bool wants_staple;                /* it asks for an OCSP response (RFC 6066 section 8) */

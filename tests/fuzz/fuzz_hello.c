@@ -18,7 +18,8 @@ static void check_hello(const struct hello *h)
     CHECK(h->group_count <= HELLO_GROUPS_MAX);
     fuzz_check_text(h->alpn, sizeof h->alpn);
     CHECK(strchr(h->alpn, ' ') == NULL);
-    CHECK(h->ticket_len <= HELLO_MAX);
+    CHECK(h->ticket_len <= HELLO_MAX && (h->has_ticket || h->ticket_len == 0));
+    CHECK(h->suite_count <= HELLO_MAX / 2);
     CHECK(h->aead_suites == (h->ecdsa_aead || h->rsa_aead));
     CHECK((!h->ecdsa_aead || h->ecdsa_suites) && (!h->rsa_aead || h->rsa_suites));
     /* What can use no suite can use no certificate. */
@@ -35,6 +36,7 @@ static bool same(const struct hello *a, const struct hello *b)
            a->version_max == b->version_max && a->has_sigalgs == b->has_sigalgs &&
            a->ticket_len == b->ticket_len && memcmp(a->ticket, b->ticket, sizeof a->ticket) == 0 &&
            a->rsa == b->rsa && a->ecdsa == b->ecdsa && a->ed25519 == b->ed25519 &&
+           a->suite_count == b->suite_count && a->has_ticket == b->has_ticket &&
            a->group_count == b->group_count &&
            memcmp(a->groups, b->groups, a->group_count * sizeof a->groups[0]) == 0 &&
            strcmp(a->alpn, b->alpn) == 0 && a->wants_staple == b->wants_staple &&

@@ -213,6 +213,7 @@ static void a_ticket_is_told_by_its_length_and_its_first_bytes(void **state)
         build(&t, &r, 16384);
         assert_int_equal(judge(&h, t.bytes, t.len), HELLO_OK);
         assert_int_equal(h.ticket_len, cases[i].len);
+        assert_int_equal(h.has_ticket, cases[i].len > 0);
         assert_memory_equal(h.ticket, cases[i].first, strlen(cases[i].first));
     }
 }
@@ -279,6 +280,7 @@ static void grease_means_nothing(void **state)
     assert_int_equal(h.version_min, 0x0304);
     assert_int_equal(h.version_max, 0x0304);
     assert_true(h.tls13_suites);
+    assert_int_equal(h.suite_count, 1);
     assert_false(h.rsa_suites || h.ecdsa_suites || h.aead_suites);
     assert_true(h.ecdsa);
     assert_false(h.rsa || h.ed25519);
