@@ -206,7 +206,8 @@ static void deliver(int priority, const struct line *l)
         syslog(priority, "%s", l->text);
 }
 
-static void log_line(int priority, const char *format, va_list arguments)
+/* `time` is what stands behind the text, and in JSON as a field; NULL: nothing. */
+static void log_line(int priority, const char *time, const char *format, va_list arguments)
 {
     char raw[2048], message[2048];
     struct line l = {.len = 0};
@@ -223,11 +224,15 @@ static void log_line(int priority, const char *format, va_list arguments)
         begin_json(&l, priority);
         add(&l, ", \"message\": ");
         add_string(&l, message);
+        if (time != NULL)
+            add(&l, ", \"ms\": %s", time);
         add(&l, "}");
         deliver(priority, &l);
     } else {
         begin_line(&l);
         add(&l, "%s", message);
+        if (time != NULL)
+            add(&l, " (%s ms)", time);
         deliver(priority, &l);
     }
     errno = saved;
@@ -266,7 +271,7 @@ void log_error(const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    log_line(LOG_ERR, format, arguments);
+    log_line(LOG_ERR, NULL, format, arguments);
     va_end(arguments);
 }
 
@@ -277,7 +282,7 @@ void log_note(const char *format, ...)
     if (the_log.level < LOG_NORMAL)
         return;
     va_start(arguments, format);
-    log_line(LOG_INFO, format, arguments);
+    log_line(LOG_INFO, NULL, format, arguments);
     va_end(arguments);
 }
 
@@ -288,8 +293,27 @@ void log_detail(const char *format, ...)
     if (the_log.level < LOG_VERBOSE)
         return;
     va_start(arguments, format);
-    log_line(LOG_DEBUG, format, arguments);
+    log_line(LOG_DEBUG, NULL, format, arguments);
     va_end(arguments);
+}
+
+void log_timed(int64_t us, const char *format, ...)
+{
+    va_list arguments;
+    char time[32];
+
+    if (the_log.level < LOG_VERBOSE)
+        return;
+    (void)snprintf(time, sizeof time, "%lld.%lld", (long long)us / 1000,
+                   (long long)us % 1000 / 100);
+    va_start(arguments, format);
+    log_line(LOG_DEBUG, time, format, arguments);
+    va_end(arguments);
+}
+
+bool log_has_details(void)
+{
+    return the_log.level >= LOG_VERBOSE;
 }
 
 static bool is_plain(uint8_t byte, const char *escaped)

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum log_target {
     LOG_TO_STDERR = 1,
@@ -17,8 +18,8 @@ enum log_level { LOG_QUIET = -1, LOG_NORMAL = 0, LOG_VERBOSE = 1 };
 /* Chooses where lines go and how many of them. Until it is called: stderr, LOG_NORMAL. */
 void log_open(enum log_target target, enum log_level level);
 
-/* Makes each line a JSON object (RFC 8259): time, pid, level, client, message; log_summary() has its
- * fields instead of a message. */
+/* Makes each line a JSON object (RFC 8259): time, pid, level, client, message, and for log_timed() ms;
+ * log_summary() has its fields instead of a message. */
 void log_as_json(void);
 
 /* Who each line is about: "client=..." stands first in it. Copied, cut at 160 bytes. "" for nobody. */
@@ -37,6 +38,13 @@ void log_suspend(bool suspended);
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_detail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A detail and how long what it tells of has taken, in microseconds: "(0.7 ms)" behind it, in JSON a
+ * field "ms". */
+void log_timed(int64_t us, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* True with LOG_VERBOSE: details are worth the work of putting them together. */
+bool log_has_details(void);
 
 /* A field of a summary. */
 struct log_field {

@@ -139,10 +139,13 @@ static void levels_choose_which_lines_are_written(void **state)
         log_error("the %s", "error");
         log_note("the %s", "note");
         log_detail("the %s", "detail");
+        log_timed(1234567, "the %s", "step");
         heard(e);
         assert_non_null(strstr(said, "the error\n"));
         assert_int_equal(strstr(said, "the note\n") != NULL, levels[i].note);
         assert_int_equal(strstr(said, "the detail\n") != NULL, levels[i].detail);
+        assert_int_equal(strstr(said, "the step (1234.5 ms)\n") != NULL, levels[i].detail);
+        assert_int_equal(log_has_details(), levels[i].detail);
     }
     log_open(LOG_TO_STDERR, LOG_NORMAL);
 }
