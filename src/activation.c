@@ -237,6 +237,7 @@ int activation_take(struct connection *c, struct listeners *l)
         return status;
     if (is_listening(in))
         return take_listeners(l, passed);
+    c->given = passed == 1 ? GIVEN_PASSED : GIVEN_STANDARD;
     c->stderr_was_client = stderr_is_client;
     (void)peer_of(in, &c->client, &c->server);
     c->in = in;
@@ -277,6 +278,7 @@ int activation_accept(const struct listeners *l, size_t number, struct connectio
     if (fd < 0)
         return -errno;
     c->in = c->out = fd;
+    c->given = GIVEN_ACCEPTED;
     c->stderr_was_client = l->stderr_was_client;
     peer_set(&c->client, (struct sockaddr *)&address, len);
     return 0;

@@ -8,10 +8,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* How a connection has come. */
+enum given {
+    GIVEN_STANDARD, /* on standard input, or on standard input and output */
+    GIVEN_PASSED,   /* by LISTEN_FDS */
+    GIVEN_ACCEPTED  /* from a listening socket */
+};
+
 /* The connection with the client; owns its two descriptors. */
 struct connection {
-    int in;                 /* what the client sends */
-    int out;                /* what it gets; the same number as `in` for one socket */
+    int in;  /* what the client sends */
+    int out; /* what it gets; the same number as `in` for one socket */
+    enum given given;
     bool stderr_was_client; /* descriptor 2 was the network socket, as under inetd */
     struct peer client;
     struct peer server;

@@ -12,6 +12,7 @@
 #include "proxy.h"
 #include "memory.h"
 #include "staple.h"
+#include "steps.h"
 #include "suites.h"
 #include "tls.h"
 #include "vault.h"
@@ -44,6 +45,8 @@ struct gate {
     struct ticket_names tickets; /* that the vault can open; none: it can't seal any either */
     char host[256];              /* our name in greetings */
     uint64_t in, out;
+    struct steps steps; /* for -v */
+    bool asked;         /* the vault has been shown a ticket */
     bool overstayed;
     bool handler_exited; /* the monitor has said so */
     bool lost_monitor;   /* what it has to say can't be received */
@@ -156,6 +159,14 @@ static enum relay_order take_order(void *arg)
     return r.type == MESSAGE_DRAIN ? RELAY_DRAIN : RELAY_GO_ON;
 }
 
+static void first_bytes(void *arg)
+{
+    struct gate *g = arg;
+    struct steps to_here = g->steps;
+
+    steps_end(&to_here, "first bytes from the handler");
+}
+
 static enum ending run_relay(struct gate *g, const struct relay_client *ops, void *client, int to,
                              int from)
 {
@@ -168,6 +179,7 @@ static enum ending run_relay(struct gate *g, const struct relay_client *ops, voi
                       .control = g->vault,
                       .order = take_order,
                       .order_arg = g,
+                      .heard = first_bytes,
                       .idle = g->o->timeout_idle,
                       .session = g->o->timeout_session,
                       .grace = g->o->timeout_grace};
@@ -176,7 +188,9 @@ static enum ending run_relay(struct gate *g, const struct relay_client *ops, voi
         r.greeting = g->dialect->greeting;
     r.greeting_seconds = g->o->timeout_lobby;
     memory_trim_stack(); /* the handshake was the deepest there is */
+    steps_begin(&g->steps);
     int rc = relay_run(&r);
+    steps_end(&g->steps, "relay is over: %s", ending_name(r.ending));
     g->in += r.in;
     g->out += r.out;
     g->overstayed = r.overstayed;
@@ -217,6 +231,7 @@ static int ask_to_open(void *who, unsigned version, const uint8_t *sealed, size_
                        uint8_t *plain, size_t *len, bool *old)
 {
     struct gate *g = who;
+    g->asked = true;
     int rc = vault_ask_open(g->vault, version, sealed, sealed_len, plain, len, old);
 
     g->handler_exited = g->handler_exited || rc == -ECHILD;
@@ -347,8 +362,10 @@ static int shake_hands(struct gate *g, struct tls **t, struct facts *facts, stru
     if (o == NULL || chain == NULL)
         goto out;
     rc = opening_read(o, g->c->in, g->vault, deadline, g->o, outcome);
-    if (rc == 0)
+    if (rc == 0) {
+        steps_greeted(&g->steps, &o->hello);
         rc = open_tls(g, o, chain, t, outcome);
+    }
     if (rc == 0) {
         rc = tls_handshake(*t, g->vault, deadline, why);
         if (rc < 0)
@@ -367,6 +384,10 @@ static int shake_hands(struct gate *g, struct tls **t, struct facts *facts, stru
             rc = -EPROTO;
         }
     }
+    if (rc == 0 && o->hello.has_ticket && !g->asked)
+        steps_kept_ticket(&g->steps, g->tickets.count > 0);
+    if (rc == 0)
+        steps_shook_hands(&g->steps, facts, g->o);
 out:
     free(chain);
     free(o);
@@ -529,10 +550,13 @@ static enum ending serve_lobby(struct gate *g, bool tls)
     g->out += l->sent;
     int to = l->to_handler, from = l->from_handler;
     free(l);
-    if (outcome == LOBBY_TLS)
+    if (outcome == LOBBY_TLS) {
+        steps_end(&g->steps, "the lobby is left by STARTTLS");
         return serve_tls(g);
+    }
     if (outcome == LOBBY_RELAY) {
         int rc = send_plain(g, MESSAGE_LEFT);
+        steps_end(&g->steps, "the lobby is left without TLS");
         if (rc == 0)
             return run_relay(g, &client_plain, g->c, to, from);
         ending = without_monitor(g, "tell the monitor that the client goes on in plaintext", rc);
@@ -578,6 +602,7 @@ static enum ending serve_ucspi(struct gate *g)
     }
     if (rc < 0)
         return without_monitor(g, "wait for the handler", rc);
+    steps_end(&g->steps, "the handler asks for TLS (SSLCTLFD)");
     enum ending ending = serve_tls(g);
     /* The handler still holds copies of the socket: the client shall see it closed all the same. */
     (void)shutdown(g->c->out, SHUT_RDWR);
@@ -634,6 +659,8 @@ static int take_header(struct gate *g, enum ending *ending)
     }
     if (h.has_addresses)
         activation_set_proxied(g->c, &h.client, &h.server);
+    steps_end(&g->steps, "PROXY header: client %s, server %s", g->c->client.text,
+              g->c->server.text);
     message_begin(&w, buf, sizeof buf, MESSAGE_PROXY);
     proxy_put(&w, &h);
     return message_send(g->vault, &w, NULL, 0);
@@ -704,6 +731,7 @@ static enum ending serve(struct gate *g, struct jail *j)
         note(g, GRAVITY_ERROR, text);
         return ENDING_SYSTEM;
     }
+    steps_jailed(&g->steps, j, &report);
     if (report.missing[0] != '\0') {
         (void)snprintf(text, sizeof text, "the jail lacks: %s", report.missing);
         note(g, GRAVITY_DETAIL, text);
@@ -711,6 +739,7 @@ static enum ending serve(struct gate *g, struct jail *j)
     rc = wait_for_go(g, &tls);
     if (rc < 0)
         return without_monitor(g, "hear from the monitor", rc);
+    steps_begin(&g->steps);
 #ifdef POSTERN_TEST
     if (try_to_break_out(g))
         return ENDING_LEFT;
@@ -725,7 +754,12 @@ static enum ending serve(struct gate *g, struct jail *j)
 int gate_run(struct connection *c, const struct options *o, struct jail *j, int vault,
              struct ucspi *ucspi, struct trust *trust)
 {
-    struct gate g = {.c = c, .o = o, .vault = vault, .ucspi = ucspi, .trust = trust};
+    struct gate g = {.c = c,
+                     .o = o,
+                     .vault = vault,
+                     .ucspi = ucspi,
+                     .trust = trust,
+                     .steps = {vault, steps_now()}};
 
     if (o->starttls != NULL)
         g.dialect = dialect_find(o->starttls);

@@ -21,6 +21,7 @@ const char *message_name(unsigned type)
         [MESSAGE_NOTE] = "note",
         [MESSAGE_END] = "end",
         [MESSAGE_PROXY] = "proxy",
+        [MESSAGE_STEP] = "step",
         [MESSAGE_GO] = "go",
         [MESSAGE_CHAIN_IS] = "chain-is",
         [MESSAGE_SIGNATURE] = "signature",

@@ -21,6 +21,7 @@ enum message_type {
     MESSAGE_NOTE,        /* a line for the log, and how grave */
     MESSAGE_END,         /* the gate's account of the connection, its last message */
     MESSAGE_PROXY,       /* the PROXY header has been read: the ends that it names */
+    MESSAGE_STEP,        /* with -v: how long a step has taken, and a line that explains it */
     /* monitor to gate */
     MESSAGE_GO,        /* the first one: whether TLS can be had, and the names of ticket keys */
     MESSAGE_CHAIN_IS,  /* certificate chain in DER, leaf first */

@@ -7,6 +7,7 @@
 #include "policy.h"
 #include "service.h"
 #include "session.h"
+#include "steps.h"
 #include "vault.h"
 
 #include <errno.h>
@@ -197,6 +198,7 @@ static void handler_reaped(struct session *s, int status)
     s->term_at = 0;
     s->kill_at = 0;
     s->handler_result = handler_status(status);
+    steps_ended_handler(s->handler_since, s->handler_result);
     /* SIGPIPE is how many programs learn that their client has gone. */
     if (WIFSIGNALED(status) && !s->handler_told && WTERMSIG(status) != SIGPIPE)
         log_error("handler %s was killed by signal %d (%s)", s->o->handler[0], WTERMSIG(status),
@@ -400,6 +402,8 @@ int monitor_run(struct connection *c, const struct options *o, const struct sign
         activation_close(c);
         return ending_status(s.ending);
     }
+    int64_t since = steps_now();
+    steps_connected(c);
     int status = set_up(&s, gate, &handler_side, given);
     if (status != 0) {
         vault_wipe(&s.vault);
@@ -419,6 +423,7 @@ int monitor_run(struct connection *c, const struct options *o, const struct sign
         (void)vault_load_tickets(&s.vault, o);
     else if (s.have_tls && !tickets_wanted(o) && o->tickets != NULL)
         log_detail("--tickets=%s: not used, since clients are asked for certificates", o->tickets);
+    steps_ready(since, s.have_tls, s.gate_pid);
     if (s.have_tls && o->ucspi_tls)
         (void)service_start_handler(&s, NULL, &handler_side);
     ucspi_close(&handler_side);

@@ -303,7 +303,7 @@ static const struct row rows[] = {
      "wants json or nothing", NULL, set_check},
     {"log", 0, WORD, "TARGET", "stderr, syslog or json [stderr, if it is not the connection]",
      AT(log), "wants stderr, syslog or json", log_words, NULL},
-    {"verbose", 'v', SPECIAL, NULL, "log details", 0, NULL, NULL, set_verbose},
+    {"verbose", 'v', SPECIAL, NULL, "explain each step in the log", 0, NULL, NULL, set_verbose},
     {"quiet", 'q', SPECIAL, NULL, "log only what goes wrong", 0, NULL, NULL, set_quiet},
     {"help", 'h', SPECIAL, NULL, "print this and exit", 0, NULL, NULL, set_help},
     {"version", 'V', SPECIAL, NULL, "print versions and features and exit", 0, NULL, NULL,

@@ -33,6 +33,7 @@ struct state {
     bool handler_ended; /* nothing more will be read from the handler */
     bool handler_exited;
     bool draining;
+    bool heard;    /* the handler has said something */
     bool greeting; /* the handler's greeting is not whole yet */
     bool held;     /* a greeting that says no waits for the client's first command */
     bool ended;    /* r->ending is set */
@@ -223,6 +224,13 @@ static void judge_greeting(struct state *s)
     refuse_greeting(s);
 }
 
+static void note_first(struct state *s)
+{
+    if (!s->heard && s->r->heard != NULL)
+        s->r->heard(s->r->order_arg);
+    s->heard = true;
+}
+
 static bool read_handler(struct state *s)
 {
     struct relay *r = s->r;
@@ -236,6 +244,7 @@ static bool read_handler(struct state *s)
     if (n > 0) {
         s->down.at = 0;
         s->down.len = have + (size_t)n;
+        note_first(s);
         if (s->greeting)
             judge_greeting(s);
         if (s->client_gone)

@@ -42,6 +42,7 @@ struct relay {
     int control;                  /* readable when there is an order; -1: none */
     enum relay_order (*order)(void *arg);
     void *order_arg;
+    void (*heard)(void *arg);      /* the handler's first bytes have come; NULL: nobody asks */
     unsigned idle, session, grace; /* seconds, 0: none */
     /* Judges the handler's greeting, which is kept from the client until then; NULL: the client
      * gets all that the handler says. */

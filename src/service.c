@@ -7,6 +7,7 @@
 #include "policy.h"
 #include "proxy.h"
 #include "memory.h"
+#include "steps.h"
 #include "vault_tickets.h"
 
 #include <errno.h>
@@ -16,7 +17,7 @@
 
 #define OLD_HANDLER_SECONDS                                                                        \
     1                     /* for the handler of the plaintext phase after the end of its input */
-#define NOTES_MAX 40      /* lines that one gate may write */
+#define NOTES_MAX 40      /* lines that one gate may write: some 20 are its most, with -v */
 #define NOTE_TEXT_MAX 512 /* bytes of each */
 
 extern char **environ;
@@ -69,8 +70,11 @@ int service_start_handler(struct session *s, const struct facts *facts, const st
         setup.extra[1] = ucspi->read;
         setup.extra[2] = ucspi->write;
     }
+    s->handler_since = steps_now();
     int rc = handler_start(&s->handler, &setup);
     environment_free(&e);
+    if (rc == 0)
+        steps_started_handler(s->handler_since, s->handler.pid, setup.argv[0], setup.account);
     s->errors.fd = s->handler.errors;
     s->handler.errors = -1;
     s->handler_ran = rc == 0;
@@ -84,20 +88,24 @@ static void refuse_message(struct session *s, const struct message_reader *r)
     session_end_gate(s, ENDING_GATE_DIED);
 }
 
+/* A note, or a step's line, which nobody has asked for without -v. */
 static void write_note(struct session *s, struct message_reader *r)
 {
     char text[NOTE_TEXT_MAX], line[2 * NOTE_TEXT_MAX];
-    uint64_t gravity = message_get_number(r, 2);
+    bool step = r->type == MESSAGE_STEP;
+    uint64_t number = message_get_number(r, step ? STEPS_TIME_MAX : 2);
 
     message_get_text(r, text, sizeof text);
-    if (!message_complete(r) || s->notes++ >= NOTES_MAX) {
+    if (!message_complete(r) || (step && !log_has_details()) || s->notes++ >= NOTES_MAX) {
         refuse_message(s, r);
         return;
     }
     (void)log_sentence(line, sizeof line, text, strlen(text));
-    if (gravity == 2)
+    if (step)
+        steps_write((int64_t)number, line);
+    else if (number == 2)
         log_error("%s", line);
-    else if (gravity == 1)
+    else if (number == 1)
         log_note("%s", line);
     else
         log_detail("%s", line);
@@ -344,6 +352,7 @@ bool service_take_message(struct session *s)
         take_proxy(s, &r);
         break;
     case MESSAGE_NOTE:
+    case MESSAGE_STEP:
         write_note(s, &r);
         break;
     case MESSAGE_END:

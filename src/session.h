@@ -68,6 +68,7 @@ struct session {
     bool have_tls;      /* certificates and keys are usable */
     struct ucspi ucspi; /* the gate's side of the handler's descriptors */
     io_time started;
+    int64_t handler_since; /* when the handler was started, for -v: steps_now() */
     uint64_t in, out;
     enum ending ending;
     bool ending_known;

@@ -27,6 +27,9 @@ int suites_check(unsigned version, const char *ciphers, const char *groups, char
 const char *suites_ciphers(unsigned version, const char *ciphers);
 const char *suites_groups(const char *groups);
 
+/* Why the list of suites is in its order, in words. */
+const char *suites_order(unsigned version, const char *ciphers);
+
 /* True if one of the groups that a client offers is in the list (NULL: the default). */
 bool suites_share_group(const char *list, const uint16_t *offered, size_t count);
 

@@ -3,6 +3,7 @@
 
 #include "keys.h"
 #include "log.h"
+#include "steps.h"
 #include "ticket_file.h"
 
 #include <errno.h>
@@ -412,8 +413,34 @@ static void warn_of_dates(const struct vault_pair *p)
                   p->cert_file);
 }
 
+static enum steps_other judge_other(const struct vault *v, const struct fits *f)
+{
+    if (v->chosen == &v->named || v->count < 2)
+        return OTHER_NONE;
+    const struct vault_pair *other = &v->pairs[v->chosen == &v->pairs[0]];
+    if (v->strict_names && !chain_covers(&other->chain, v->name))
+        return OTHER_NAMES;
+    if (fit_of(other, f) == fit_of(v->chosen, f))
+        return other->chain.kind == KEY_RSA ? OTHER_SLOWER : OTHER_FITS;
+    return fit_of(other, f) == FIT_NONE ? OTHER_UNFIT : OTHER_OUTWORN;
+}
+
+/* Explains the choice, to whoever reads a log with -v. */
+static void tell_choice(const struct vault *v, const struct fits *f, int64_t since)
+{
+    const struct steps_choice c = {.cert_file = v->chosen->cert_file,
+                                   .kind = v->chosen->chain.kind,
+                                   .name = v->name,
+                                   .named = v->chosen == &v->named,
+                                   .has_folders = v->cert_dir != NULL,
+                                   .other = judge_other(v, f)};
+
+    steps_chose(since, &c);
+}
+
 int vault_give_chain(struct vault *v, struct message_reader *r, int gate)
 {
+    int64_t since = steps_now();
     struct fits fits;
 
     message_get_text(r, v->name, sizeof v->name);
@@ -426,8 +453,10 @@ int vault_give_chain(struct vault *v, struct message_reader *r, int gate)
         return -EBADMSG;
     }
     enum chain_verdict verdict = choose(v, &fits, v->name);
-    if (v->chosen != NULL)
+    if (v->chosen != NULL) {
+        tell_choice(v, &fits, since);
         warn_of_dates(v->chosen);
+    }
     return send_chain(gate, verdict, v->chosen, wants_staple);
 }
 
@@ -492,12 +521,14 @@ int vault_give_signature(struct vault *v, struct message_reader *r, int gate)
     const struct vault_pair *p = v->chosen;
     if (v->holder == VAULT_OWN)
         keys_make_room(p->chain.kind);
+    int64_t since = steps_now();
     int rc = keys_sign(v->memory + p->key_at, p->key_len, p->chain.kind, how, data, len, sig,
                        &sig_len, &why);
     if (rc < 0) {
         log_error("%s: signing failed: %s", p->key_file, why);
         return rc;
     }
+    steps_signed(since, p->chain.kind, p->key_file);
     message_begin(&w, buf, sizeof buf, MESSAGE_SIGNATURE);
     message_put_bytes(&w, sig, sig_len);
     rc = message_send(gate, &w, NULL, 0);

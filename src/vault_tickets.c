@@ -2,6 +2,7 @@
 #include "vault_tickets.h"
 
 #include "log.h"
+#include "steps.h"
 
 #include <errno.h>
 #include <string.h>
@@ -56,11 +57,13 @@ int vault_give_seal(struct vault *v, const struct options *o, struct message_rea
     int rc = take_request(v, o, r, TICKETS_PLAIN_MAX, &v->seals, context, &plain, &len);
     if (rc < 0)
         return rc;
+    int64_t since = steps_now();
     rc = tickets_seal(v->tickets, context, time(NULL), plain, len, sealed, &sealed_len);
     if (rc < 0) {
         log_error("%s: sealing a ticket failed: %s", o->tickets, strerror(-rc));
         return rc;
     }
+    steps_sealed_ticket(since);
     message_begin(&w, buf, sizeof buf, MESSAGE_SEALED);
     message_put_bytes(&w, sealed, sealed_len);
     return send_answer(gate, &w);
@@ -90,12 +93,14 @@ int vault_give_open(struct vault *v, const struct options *o, struct message_rea
     int rc = take_request(v, o, r, TICKETS_SEALED_MAX, &v->opens, context, &sealed, &sealed_len);
     if (rc < 0)
         return rc;
+    int64_t since = steps_now();
     rc = tickets_open(v->tickets, context, time(NULL), o->ticket_lifetime, sealed, sealed_len,
                       plain, &len, &old);
     if (rc < 0)
         log_detail("the client's session ticket is not used: %s", reason(rc));
     else
-        v->opened = true;
+        steps_opened_ticket(since);
+    v->opened = v->opened || rc == 0;
     message_begin(&w, buf, sizeof buf, MESSAGE_OPENED);
     message_put_bytes(&w, plain, len);
     message_put_number(&w, old);

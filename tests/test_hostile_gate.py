@@ -58,6 +58,7 @@ LIES = {
     'open-thrice': 'the gate asked for more session tickets than one handshake needs: connection ended',
     'resume-nothing': 'the gate sent a facts message that is malformed or out of turn: connection ended',
     'flood-notes': 'the gate sent a note message that is malformed or out of turn: connection ended',
+    'step-unasked': 'the gate sent a step message that is malformed or out of turn: connection ended',
 }
 NOTES_MAX = 40
 

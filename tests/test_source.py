@@ -15,7 +15,7 @@ LAYERS = [
     ['config', 'peer', 'facts', 'dn', 'notify', 'pem', 'x509'],
     ['options', 'certs', 'chain'],
     ['activation', 'alert', 'census', 'dialect', 'environment', 'hello', 'identity', 'jail', 'keys', 'proxy', 'report', 'suites', 'tickets'],
-    ['policy', 'resumption', 'staple', 'ticket_file', 'trust'],
+    ['policy', 'resumption', 'staple', 'steps', 'ticket_file', 'trust'],
     ['clientca'],
     ['clientcert'],
     ['handler', 'lobby', 'opening', 'relay', 'tls', 'ucspi', 'vault'],

@@ -127,7 +127,7 @@ uint8_t fuzz_message_type(uint8_t letter)
         {'c', MESSAGE_CHAIN}, {'s', MESSAGE_SIGN},        {'t', MESSAGE_SEAL},
         {'o', MESSAGE_OPEN},  {'f', MESSAGE_FACTS},       {'p', MESSAGE_PLAINTEXT},
         {'n', MESSAGE_NOTE},  {'h', MESSAGE_END_HANDLER}, {'l', MESSAGE_LEFT},
-        {'e', MESSAGE_END},   {'x', MESSAGE_PROXY},
+        {'e', MESSAGE_END},   {'x', MESSAGE_PROXY},       {'v', MESSAGE_STEP},
     };
 
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)

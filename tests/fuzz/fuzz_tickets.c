@@ -48,7 +48,7 @@ static void parse_file(const uint8_t *data, size_t size)
     CHECK(fuzz_heard(NULL) == 0);
 }
 
-/* An answer is what was asked for; without one, the log says why. */
+/* An answer is what was asked for; the log has a line of what came of it. */
 static void take_message(uint8_t *data, size_t size)
 {
     static uint8_t buf[MESSAGE_MAX];
@@ -63,8 +63,7 @@ static void take_message(uint8_t *data, size_t size)
     bool seal = r.type == MESSAGE_SEAL;
     int rc = seal ? vault_give_seal(&v, &options, &r, ends[0])
                   : vault_give_open(&v, &options, &r, ends[0]);
-    unsigned lines = fuzz_heard(NULL);
-    CHECK(lines == (rc < 0 || !seal ? 1 : 0));
+    CHECK(fuzz_heard(NULL) == 1);
     int got = message_receive(ends[1], &r, buf, sizeof buf, false);
     if (rc < 0) {
         CHECK(rc == -EBADMSG && got == -EAGAIN);

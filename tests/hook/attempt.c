@@ -310,6 +310,17 @@ static int flood_notes(int vault)
     return send_and_hear(vault, &w);
 }
 
+static int step_unasked(int vault)
+{
+    uint8_t buf[64];
+    struct message_writer w;
+
+    message_begin(&w, buf, sizeof buf, MESSAGE_STEP);
+    message_put_number(&w, 1);
+    message_put_text(&w, "nobody has asked for this");
+    return send_and_hear(vault, &w);
+}
+
 static const struct {
     const char *name;
     int (*try)(int vault);
@@ -339,6 +350,7 @@ static const struct {
     {"open-thrice", open_thrice},
     {"resume-nothing", resume_nothing},
     {"flood-notes", flood_notes},
+    {"step-unasked", step_unasked},
 };
 
 int attempt_run(int vault, char *report, unsigned size)
