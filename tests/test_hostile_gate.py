@@ -7,20 +7,17 @@ holds, and what only seccomp forbids.
 """
 
 import ctypes
-import fcntl
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from harness import launch, resume, tls
+from harness import builds, launch, resume, tls
 
-TOP = Path(__file__).resolve().parent.parent
-BUILDS = {'seccomp': ['BUILD=build/hook', 'TEST_HOOK=1'], 'bare': ['BUILD=build/hook-bare', 'TEST_HOOK=1', 'SECCOMP=0']}
+BUILDS = {'seccomp': ['hook', 'TEST_HOOK=1'], 'bare': ['hook-bare', 'TEST_HOOK=1', 'SECCOMP=0']}
 GATE_DIED, LEFT = os.EX_SOFTWARE, 0
 KILLED = 'the gate crashed, or tried a system call that its jail forbids, and was killed'
 CREATED = Path('/created-by-the-gate')
@@ -75,24 +72,8 @@ def landlock_version():
 
 @pytest.fixture(scope='session')
 def built():
-    """built(name): the program of a test build, made once by whoever needs it first."""
-    def make(name):
-        if name not in made:
-            words = BUILDS[name]
-            folder = TOP / words[0].partition('=')[2]
-            folder.mkdir(parents=True, exist_ok=True)
-            with open(folder / 'lock', 'w', encoding='ascii') as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                run = subprocess.run(['make', '-j2', *words], cwd=TOP, env=environment, stdout=subprocess.PIPE,
-                                     stderr=subprocess.STDOUT, text=True, check=False)
-            assert run.returncode == 0, run.stdout
-            made[name] = folder / 'postern'
-        return made[name]
-    # Whoever has started us may have told make(1) other things.
-    mine = ('MAKE', 'MFLAGS', 'BUILD', 'SECCOMP', 'TEST_HOOK', 'CFLAGS', 'CPPFLAGS', 'LDFLAGS', 'LDLIBS', 'V')
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(mine)}
-    made = {}
-    return make
+    """built(name): the program of a test build."""
+    return lambda name: builds.make(*BUILDS[name])
 
 
 class Hostile:
