@@ -32,6 +32,9 @@ struct tls_setup {
     struct clientcert_setup client;
     tls_signer *sign;
     void *signer;
+#ifdef POSTERN_DEBUG
+    int vault; /* for keylog_watch() */
+#endif
     struct resumption resumption;
 };
 

@@ -14,7 +14,7 @@ LAYERS = [
     ['der', 'io', 'log', 'memory', 'message', 'utf8'],
     ['config', 'peer', 'facts', 'dn', 'notify', 'pem', 'x509'],
     ['options', 'certs', 'chain'],
-    ['activation', 'alert', 'census', 'dialect', 'environment', 'hello', 'identity', 'jail', 'keys', 'proxy', 'report', 'suites', 'tickets'],
+    ['activation', 'alert', 'census', 'dialect', 'environment', 'hello', 'identity', 'jail', 'keylog', 'keys', 'proxy', 'report', 'suites', 'tickets'],
     ['policy', 'resumption', 'staple', 'steps', 'ticket_file', 'trust'],
     ['clientca'],
     ['clientcert'],
@@ -41,7 +41,8 @@ def test_a_file_includes_only_headers_of_lower_layers(path):
 
 
 @pytest.mark.parametrize('header, users', [
-    ('wolfssl/', {'tls', 'suites', 'staple', 'keys', 'chain', 'pem', 'clientca', 'clientcert', 'tickets', 'resumption'}),
+    ('wolfssl/', {'tls', 'suites', 'staple', 'keys', 'chain', 'pem', 'clientca', 'clientcert', 'tickets', 'resumption',
+                  'keylog'}),
     ('seccomp.h', {'jail'}),
 ])
 def test_only_those_meant_to_include_a_library(header, users):
