@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """UCSPI-TLS: the handler holds the plaintext conversation itself, on the network socket, and asks for TLS."""
 
+import os
+import signal
 import smtplib
 
 import pytest
 
-from harness import clients, daemons, debian, lobby, tls
+from harness import clients, daemons, debian, faults, lobby, processes, tls
 from harness.lobby import Client
 from harness.pki import Pair
 
@@ -249,6 +251,23 @@ def test_handler_that_dies_while_the_handshake_goes_on_is_named_as_the_end(enter
     assert end.status == 128 + 9
     assert end.summary['end'] == 'handler-close', end.log
     assert 'was killed by signal 9' in end.log
+    assert 'handler ended before the handshake that it asked for was done' in end.log
+
+
+def test_a_request_is_heard_before_the_end_of_the_handler_that_made_it(enter):
+    server = enter('dies')
+    with Client(server) as client:
+        client.expect('hello')
+        monitor = server.process()
+        gate = faults.gate_of(monitor)
+        os.kill(gate, signal.SIGSTOP)
+        client.ask('STARTTLS', 'go')
+        # Both are there for the gate to see when it goes on.
+        processes.until(lambda: not [p for p in processes.descendants(monitor.pid) if p.pid != gate], 'the handler to end')
+        os.kill(gate, signal.SIGCONT)
+        client.rest()
+    end = server.wait()
+    assert end.summary['end'] == 'handler-close', end.log
     assert 'handler ended before the handshake that it asked for was done' in end.log
 
 
