@@ -284,7 +284,7 @@ def lendable(pid):
 @pytest.mark.parametrize('kind', KINDS)
 def test_in_wait_mode_the_key_is_in_no_gate_in_no_monitor_that_has_signed_and_once_in_the_listener(serve, pki, kind):
     """The listener decodes no key: it has the bytes of the file in the one mapping that gates are not given."""
-    server = serve(['/bin/cat'], pair=kind, launcher=wait.Waiting)
+    server = serve(['/bin/cat'], pair=kind, launcher=wait.Waiting).is_ready()
     secrets = secrets_of(pki.pair(kind).key)
     with tls.Client(server, pki.ca, handshake=False) as client:
         [monitor] = server.has_monitors(1)
@@ -304,7 +304,7 @@ def test_in_wait_mode_the_key_is_in_no_gate_in_no_monitor_that_has_signed_and_on
 
 @pytest.mark.parametrize('version', VERSIONS)
 def test_in_wait_mode_ticket_keys_are_in_no_gate_in_no_monitor_and_once_in_the_listener(serve, pki, tickets, version):
-    server = serve(['/bin/cat'], f'--tickets={tickets}', launcher=wait.Waiting)
+    server = serve(['/bin/cat'], f'--tickets={tickets}', launcher=wait.Waiting).is_ready()
     secrets = ticket_secrets(tickets)
     context, session = clients.context(pki.ca, version), None
     for resumed in (False, True):
