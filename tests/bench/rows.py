@@ -11,6 +11,7 @@ from servers import Server
 
 TOP = Path(__file__).resolve().parents[2]
 TREE = TOP / 'build/debian'
+LIBRARIES = {'LD_LIBRARY_PATH': ':'.join(str(TREE / f'{part}/x86_64-linux-gnu') for part in ('usr/lib', 'lib'))}
 KINDS = {'ecdsa': ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'], 'rsa': ['-newkey', 'rsa:2048']}
 
 
@@ -37,8 +38,7 @@ def find(name):
         return path, {}
     for folder in ('usr/bin', 'usr/sbin'):
         if os.access(TREE / folder / name, os.X_OK):
-            libraries = ':'.join(str(TREE / part / 'x86_64-linux-gnu') for part in ('usr/lib', 'lib'))
-            return str(TREE / folder / name), {'LD_LIBRARY_PATH': libraries}
+            return str(TREE / folder / name), LIBRARIES
     return None, {}
 
 
@@ -160,7 +160,8 @@ def dovecots(folder, pair):
 
             yield Server(f'dovecot, {name}', 'port',
                          ['/usr/sbin/chroot', str(TREE), '/usr/sbin/dovecot', '-F', '-c', f'/tmp/{place}/{conf}'],
-                         pair.client(kind), write=write, note='no handler', same_handler=False)
+                         pair.client(kind), write=write, note='no handler', same_handler=False,
+                         file=str(TREE / 'usr/lib/dovecot/imap-login'), environment=LIBRARIES)
 
 
 def take_part(given, folder):

@@ -28,22 +28,17 @@ class Server:
     command: list
     client: object          # see clients.py
     note: str = ''          # what isn't like for like
+    file: str = ''          # the program that does TLS, if it isn't the command's first word
     environment: dict = field(default_factory=dict)
     write: object = None
     same_handler: bool = True   # so that bulk can be measured
 
-    @property
-    def program(self):
-        """The file that does TLS: chroot(8) and the like left out."""
-        return next(word for word in self.command if os.path.basename(word) not in ('chroot', 'sh', 'env')
-                    and os.access(word, os.X_OK) and os.path.isfile(word))
-
     def size(self):
         """Bytes of the program, and of the libraries that it loads besides those of the C library."""
-        found = subprocess.run(['ldd', self.program], capture_output=True, text=True, check=False,
+        found = subprocess.run(['ldd', self.file or self.command[0]], capture_output=True, text=True, check=False,
                                env={**os.environ, **self.environment})
         libraries = re.findall(r'=> (/\S+)', found.stdout)
-        return os.path.getsize(self.program), sum(os.path.getsize(path) for path in libraries
+        return os.path.getsize(self.file or self.command[0]), sum(os.path.getsize(path) for path in libraries
                                                   if not os.path.basename(path).startswith(LIBC))
 
 
