@@ -16,6 +16,9 @@
 /* After how many turns without a pause orders are looked for. */
 #define ROUNDS 64
 
+/* For how many turns who had nothing to say is left alone, as long as the other has. */
+#define QUIET_ROUNDS 8
+
 /* One direction. */
 struct flow {
     uint8_t *bytes;
@@ -33,11 +36,13 @@ struct state {
     bool handler_ended; /* nothing more will be read from the handler */
     bool handler_exited;
     bool draining;
-    bool heard;    /* the handler has said something */
-    bool greeting; /* the handler's greeting is not whole yet */
-    bool held;     /* a greeting that says no waits for the client's first command */
-    bool ended;    /* r->ending is set */
-    int error;     /* why, as a negative errno, if the system has refused something */
+    unsigned client_quiet;  /* for so many rounds the client isn't asked again: it had nothing */
+    unsigned handler_quiet; /* ... nor the handler */
+    bool heard;             /* the handler has said something */
+    bool greeting;          /* the handler's greeting is not whole yet */
+    bool held;              /* a greeting that says no waits for the client's first command */
+    bool ended;             /* r->ending is set */
+    int error;              /* why, as a negative errno, if the system has refused something */
     io_time session_end;
     io_time greeting_end;
     io_time idle_since;
@@ -102,6 +107,16 @@ static bool wants_client(const struct state *s)
            s->r->ops->may_read(s->r->client);
 }
 
+/* Who had nothing to read is not asked in each round of a busy session, at a system call for nothing.
+ * wait() hears of it at once. */
+static bool is_quiet(unsigned *rounds)
+{
+    if (*rounds == 0)
+        return false;
+    --*rounds;
+    return true;
+}
+
 /* The command that a refusing greeting answers goes no further. */
 static void drop_command(struct state *s)
 {
@@ -117,11 +132,13 @@ static bool read_client(struct state *s)
 {
     struct relay *r = s->r;
 
-    if (!wants_client(s))
+    if (!wants_client(s) || is_quiet(&s->client_quiet))
         return false;
     ssize_t n = r->ops->read(r->client, s->up.bytes, BUFFER_SIZE);
-    if (n == -EAGAIN)
+    if (n == -EAGAIN) {
+        s->client_quiet = QUIET_ROUNDS;
         return false;
+    }
     if (n > 0) {
         s->up.at = 0;
         s->up.len = (size_t)n;
@@ -235,12 +252,14 @@ static bool read_handler(struct state *s)
 {
     struct relay *r = s->r;
 
-    if (!wants_handler(s))
+    if (!wants_handler(s) || is_quiet(&s->handler_quiet))
         return false;
     size_t have = s->greeting ? s->down.len : 0;
     ssize_t n = io_read(r->from_handler, s->down.bytes + have, BUFFER_SIZE - have);
-    if (n == -EAGAIN && !s->handler_exited)
+    if (n == -EAGAIN && !s->handler_exited) {
+        s->handler_quiet = QUIET_ROUNDS;
         return false;
+    }
     if (n > 0) {
         s->down.at = 0;
         s->down.len = have + (size_t)n;
@@ -323,6 +342,7 @@ static void obey(struct state *s)
         break;
     case RELAY_HANDLER_EXITED:
         s->handler_exited = true;
+        s->handler_quiet = 0;
         break;
     case RELAY_DRAIN:
         end(s, ENDING_SIGTERM);
@@ -367,6 +387,7 @@ static bool wait(struct state *s, bool unsent)
         end_system(s, "wait for client and handler", -errno);
         return false;
     }
+    s->client_quiet = s->handler_quiet = 0;
     if (p[CONTROL].revents != 0)
         obey(s);
     /* A broken connection is told while we don't listen; an ended one may hold unread bytes still. */
