@@ -56,6 +56,8 @@ def posterns(given, folder, handler, pair):
     subprocess.run([given, f'--new-ticket-key={tickets}'], check=True)
     for name, program in builds(given):
         base = [program, f'--cert={pair.cert}', f'--key={pair.key}']
+        # Here all clients have one address.
+        base.append('--max-per-client=0')
         for start, what in (('each', ''), ('socket', ', wait mode')):
             yield Server(f'postern {name}{what}', start, [*base, '--', *handler], pair.client())
             yield Server(f'postern {name}{what}', start, [*base, f'--tickets={tickets}', '--', *handler],
