@@ -2,6 +2,7 @@
 /* Unit tests of certs.c: what is served and what is refused, with files that openssl(1) makes. */
 #include "certs.h"
 #include "chain.h"
+#include "ear.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,35 +17,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-/* What was written to standard error between hear() and heard(). */
-static char said[8192];
-
-struct ear {
-    int saved, file;
-};
-
-static struct ear hear(void)
-{
-    struct ear e = {dup(STDERR_FILENO), memfd_create("said", MFD_CLOEXEC)};
-
-    (void)dup2(e.file, STDERR_FILENO);
-    return e;
-}
-
-static void heard(struct ear e)
-{
-    (void)dup2(e.saved, STDERR_FILENO);
-    ssize_t n = pread(e.file, said, sizeof said - 1, 0);
-    said[n > 0 ? n : 0] = '\0';
-    (void)close(e.saved);
-    (void)close(e.file);
-}
-
-static bool said_one_line(void)
-{
-    return said[0] != '\0' && strchr(said, '\n') == said + strlen(said) - 1;
-}
 
 static char folder[] = "/tmp/postern-certs-XXXXXX";
 

@@ -3,6 +3,7 @@
 #include "handler.h"
 
 #include "io.h"
+#include "ear.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,30 +22,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-/* What was written to standard error between hear() and heard(). */
-static char said[4096];
-
-struct ear {
-    int saved, file;
-};
-
-static struct ear hear(void)
-{
-    struct ear e = {fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3), memfd_create("said", MFD_CLOEXEC)};
-
-    (void)dup2(e.file, STDERR_FILENO);
-    return e;
-}
-
-static void heard(struct ear e)
-{
-    (void)dup2(e.saved, STDERR_FILENO);
-    ssize_t n = pread(e.file, said, sizeof said - 1, 0);
-    said[n > 0 ? n : 0] = '\0';
-    (void)close(e.saved);
-    (void)close(e.file);
-}
 
 static char folder[] = "/tmp/postern-handler-XXXXXX";
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of log.c: escaping within bounds, levels, one write a line. */
 #include "log.h"
+#include "ear.h"
 
 #include <stdarg.h>
 #include <stdint.h>
@@ -13,30 +14,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-/* What was written to standard error between hear() and heard(). */
-static char said[8192];
-
-struct ear {
-    int saved, file;
-};
-
-static struct ear hear(void)
-{
-    struct ear e = {dup(STDERR_FILENO), memfd_create("said", MFD_CLOEXEC)};
-
-    (void)dup2(e.file, STDERR_FILENO);
-    return e;
-}
-
-static void heard(struct ear e)
-{
-    (void)dup2(e.saved, STDERR_FILENO);
-    ssize_t n = pread(e.file, said, sizeof said - 1, 0);
-    said[n > 0 ? n : 0] = '\0';
-    (void)close(e.saved);
-    (void)close(e.file);
-}
 
 typedef char *escaper(char *dst, size_t size, const void *text, size_t len);
 

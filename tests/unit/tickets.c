@@ -3,6 +3,7 @@
  * rotation, what a ticket can and can't be opened with, and what a hostile gate can ask for. */
 #include "ticket_file.h"
 #include "vault_tickets.h"
+#include "ear.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,35 +20,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-/* What was written to standard error between hear() and heard(). */
-static char said[8192];
-
-struct ear {
-    int saved, file;
-};
-
-static struct ear hear(void)
-{
-    struct ear e = {dup(STDERR_FILENO), memfd_create("said", MFD_CLOEXEC)};
-
-    (void)dup2(e.file, STDERR_FILENO);
-    return e;
-}
-
-static void heard(struct ear e)
-{
-    (void)dup2(e.saved, STDERR_FILENO);
-    ssize_t n = pread(e.file, said, sizeof said - 1, 0);
-    said[n > 0 ? n : 0] = '\0';
-    (void)close(e.saved);
-    (void)close(e.file);
-}
-
-static bool said_one_line(void)
-{
-    return said[0] != '\0' && strchr(said, '\n') == said + strlen(said) - 1;
-}
 
 #define DATE "2025-01-31T12:00:00Z"
 #define HEX_A "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
