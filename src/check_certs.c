@@ -45,6 +45,11 @@ static const char *format_date(char text[32], time_t when)
     return text;
 }
 
+static const char *plural(long long number)
+{
+    return number == 1 ? "" : "s";
+}
+
 static void check_dates(struct report *r, const char *file, const struct chain *c)
 {
     char date[32];
@@ -57,12 +62,14 @@ static void check_dates(struct report *r, const char *file, const struct chain *
         report_line(r, VERDICT_FAIL,
                     "%s: not valid yet: see its notBefore date, and this machine's clock", file);
     if (c->not_after < now)
-        report_line(r, VERDICT_FAIL, "%s: expired on %s, %lld days ago: renew it", file, date,
-                    -days);
+        report_line(r, VERDICT_FAIL, "%s: expired on %s, %lld day%s ago: renew it", file, date,
+                    -days, plural(-days));
     else if (days <= SOON_DAYS)
-        report_line(r, VERDICT_WARN, "%s: expires on %s, in %lld days: renew it", file, date, days);
+        report_line(r, VERDICT_WARN, "%s: expires on %s, in %lld day%s: renew it", file, date, days,
+                    plural(days));
     else
-        report_line(r, VERDICT_OK, "%s: valid until %s, %lld days left", file, date, days);
+        report_line(r, VERDICT_OK, "%s: valid until %s, %lld day%s left", file, date, days,
+                    plural(days));
 }
 
 /* Whether clients will find their way from the chain's end to a root that they know. */
