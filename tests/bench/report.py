@@ -57,21 +57,28 @@ def programs(table, sizes):
 
 
 CHART = """
-set terminal svg size 1100,{height} font 'sans-serif,13' background 'white'
+set terminal svg size 1400,{height} font 'sans-serif,13' background 'white'
 set output '{output}'
-set multiplot layout 1,3 title 'TLS before a mail daemon: {machine}'
+set multiplot title 'TLS before a mail daemon: {machine}'
 set style fill solid 0.85 border -1
-set boxwidth 0.7
 set yrange [{rows} - 0.4:-0.6]
+set xrange [0:*]
 set grid x
 unset key
-set ytics font ',11'
-set title 'CPU, as a multiple of the bare handler (less is better)'
-set xrange [0:*]
+set tmargin at screen 1 - 70.0 / {height}
+set bmargin at screen 40.0 / {height}
+set lmargin at screen 0.25
+set rmargin at screen 0.49
+set title 'CPU, x the bare handler (less is better)'
 plot '{data}' using ($3/2):0:($3/2):(0.35):ytic(1) with boxxyerror linecolor rgb '#31688e'
 set format y ''
-set title 'ms to the first answer, 16 clients at once'
+set lmargin at screen 0.52
+set rmargin at screen 0.74
+set title 'ms to an answer, 16 clients at once'
 plot '{data}' using ($4/2):0:($4/2):(0.35) with boxxyerror linecolor rgb '#35b779'
+set lmargin at screen 0.77
+set rmargin at screen 0.98
+set xtics 100
 set title 'MB/s to the client (more is better)'
 plot '{data}' using ($5/2):0:($5/2):(0.35) with boxxyerror linecolor rgb '#fde725'
 """
@@ -87,7 +94,7 @@ def chart(folder, table):
             file.write(f'"{row.server.name}, {row.kind}" - {row.cpu / table[0].cpu:.2f} '
                        f'{percentile(row.crowds[16], 50):.2f} {bulk}\n')
     subprocess.run(['gnuplot'], check=True, text=True, input=CHART.format(
-        height=120 + 22 * len(chosen), rows=len(chosen), output=output, data=data, machine=machine()))
+        height=120 + 24 * len(chosen), rows=len(chosen), output=output, data=data, machine=machine()))
     return output
 
 
