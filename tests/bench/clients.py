@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The clients: Python's ssl module. A kind of connection is a function (connection) -> session that can be talked to.
 
-The handler of all servers greets, reads one line (a NOOP, a DOWN number, a UP number), does that, says `a OK' and ends.
+The handler of all servers greets, reads one line (a LOGOUT, a DOWN number, a UP number), does that, says `a OK' and ends.
 """
 
 import contextlib
@@ -90,12 +90,12 @@ def short(suite):
     return suite
 
 
-def talk(running, client, verb=b'LOGOUT'):
+def talk(running, client):
     """A whole connection with one short command. From connect to the first answer: ms."""
     begin = time.perf_counter()
     session = client(running.connect() if hasattr(running, 'connect') else socket.create_connection(running))
     with session:
-        session.sendall(b'a ' + verb + b'\r\n')
+        session.sendall(b'a LOGOUT\r\n')
         text = b''
         while b'a OK' not in text:
             text += line(session)
@@ -108,11 +108,17 @@ def talk(running, client, verb=b'LOGOUT'):
     return (first - begin) * 1000
 
 
+def greeted(running, client):
+    """A session that has been greeted and says nothing."""
+    session = client(running.connect())
+    line(session)
+    return session
+
+
 def down(running, client, size):
     """MB/s from the server to the client."""
     buffer = memoryview(bytearray(1 << 18))
-    with client(running.connect()) as session:
-        line(session)
+    with greeted(running, client) as session:
         begin = time.perf_counter()
         session.sendall(b'a DOWN %d\r\n' % size)
         left = size
@@ -127,21 +133,13 @@ def down(running, client, size):
 def up(running, client, size):
     """MB/s from the client to the server, until the handler has read it all."""
     piece = memoryview(bytes(1 << 18))
-    with client(running.connect()) as session:
-        line(session)
+    with greeted(running, client) as session:
         begin = time.perf_counter()
         session.sendall(b'a UP %d\r\n' % size)
         for start in range(0, size, len(piece)):
             session.sendall(piece[:min(len(piece), size - start)])
         assert b'a OK' in line(session)
         return size / (time.perf_counter() - begin) / 1e6
-
-
-def greeted(running, client):
-    """A session that has been greeted and says nothing."""
-    session = client(running.connect())
-    line(session)
-    return session
 
 
 def crowd(address, client, level, count):
