@@ -57,12 +57,6 @@ ifdef TEST_HOOK
 FEATURES += -DPOSTERN_TEST
 OBJECTS += $(BUILD)/obj/attempt.o
 endif
-# Never installed either: a build that writes the secrets of its sessions to the file that the environment variable
-# SSLKEYLOGFILE names, for Wireshark: make BUILD=build/debug CPPFLAGS=-DPOSTERN_DEBUG. With Debian's wolfSSL these are
-# those of TLS 1.2 only: what TLS 1.3 needs, wolfSSL_set_tls13_secret_cb(), is in a library built with
-# HAVE_SECRET_CALLBACK only, and nothing else tells of its secrets (src/keylog.c). One that has it:
-# make static PROFILE=small CPPFLAGS_small=-DHAVE_SECRET_CALLBACK CPPFLAGS=-DPOSTERN_DEBUG
-IS_DEBUG = $(findstring -DPOSTERN_DEBUG,$(ALL_CPPFLAGS) $(ALL_CFLAGS))
 LIBRARY = $(filter-out $(BUILD)/obj/postern.o,$(OBJECTS))
 UNITS = $(sort $(wildcard tests/unit/*.c))
 UNIT_PROGRAMS = $(UNITS:tests/unit/%.c=$(BUILD)/unit/%)

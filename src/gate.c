@@ -295,9 +295,6 @@ static int make_tls(struct gate *g, const struct opening *o, uint8_t *buf, struc
                               .first_len = o->len,
                               .sign = ask_for_signature,
                               .signer = g,
-#ifdef POSTERN_DEBUG
-                              .vault = g->vault,
-#endif
                               .client = {g->o->client_cert, g->o->client_name, g->trust},
                               .resumption = {.open = ask_to_open,
                                              .names = &g->tickets,

@@ -31,9 +31,6 @@ const char *message_name(unsigned type)
         [MESSAGE_ENDED] = "ended",
         [MESSAGE_EXITED] = "exited",
         [MESSAGE_DRAIN] = "drain",
-#ifdef POSTERN_DEBUG
-        [MESSAGE_KEYLOG] = "keylog",
-#endif
     };
 
     if (type >= sizeof names / sizeof names[0] || names[type] == NULL)

@@ -32,9 +32,6 @@ enum message_type {
     MESSAGE_ENDED,     /* the handler of the plaintext phase has been ended */
     MESSAGE_EXITED,    /* the handler has exited by itself */
     MESSAGE_DRAIN,     /* deliver what is in flight, then end */
-#ifdef POSTERN_DEBUG
-    MESSAGE_KEYLOG /* gate to monitor: a secret of the session's */
-#endif
 };
 
 /* The most bytes that one message carries. */

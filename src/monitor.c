@@ -3,7 +3,6 @@
 
 #include "io.h"
 #include "jail.h"
-#include "keylog.h"
 #include "log.h"
 #include "policy.h"
 #include "service.h"
@@ -88,9 +87,6 @@ static int fork_gate(struct session *s, monitor_gate *gate)
 
 void monitor_warn(const struct options *o)
 {
-#ifdef POSTERN_DEBUG
-    keylog_warn();
-#endif
     if (o->tls_min < 0x0303)
         log_note(
             "--tls-min=1.%u: TLS 1.0 and 1.1 are broken (RFC 8996); use 1.2 as soon as you can",
@@ -395,9 +391,6 @@ int monitor_run(struct connection *c, const struct options *o, const struct sign
                         .phase = o->proxy_protocol ? PHASE_HEADER : PHASE_OPENING,
                         .handler = {.in = -1, .out = -1, .errors = -1},
                         .errors = {.fd = -1},
-#ifdef POSTERN_DEBUG
-                        .keylog = keylog_open(),
-#endif
                         .old_errors = {.fd = -1},
                         .ucspi = {-1, -1, -1, false},
                         .started = io_now(),

@@ -2,7 +2,6 @@
 #include "service.h"
 
 #include "io.h"
-#include "keylog.h"
 #include "log.h"
 #include "message.h"
 #include "policy.h"
@@ -356,13 +355,6 @@ bool service_take_message(struct session *s)
     case MESSAGE_STEP:
         write_note(s, &r);
         break;
-#ifdef POSTERN_DEBUG
-    case MESSAGE_KEYLOG:
-        if (s->phase != PHASE_CHAIN || !keylog_write(s->keylog, &r))
-            refuse_message(s, &r);
-        explicit_bzero(buf, sizeof buf);
-        break;
-#endif
     case MESSAGE_END:
         take_end(s, &r);
         break;

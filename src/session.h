@@ -50,9 +50,6 @@ struct session {
     pid_t gate_pid;        /* 0 when reaped */
     enum phase phase;
     unsigned notes;
-#ifdef POSTERN_DEBUG
-    int keylog; /* the file for secrets; -1: none */
-#endif
     struct account account;
     struct handler handler;
     struct diagnostics errors;

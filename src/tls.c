@@ -2,7 +2,6 @@
 #include "tls.h"
 
 #include "alert.h"
-#include "keylog.h"
 #include "staple.h"
 #include "suites.h"
 
@@ -45,9 +44,6 @@ struct tls {
     struct resumption resumption;
     void *signer;
     int sign_error;
-#ifdef POSTERN_DEBUG
-    struct keylog keylog;
-#endif
     struct clientcert *client; /* NULL: not asked for, or the handshake is done */
 };
 
@@ -374,9 +370,6 @@ int tls_new(struct tls **made, int in, int out, const struct tls_setup *setup, c
     if (rc < 0)
         goto fail;
     clientcert_watch(t->client, t->ssl);
-#ifdef POSTERN_DEBUG
-    keylog_watch(&t->keylog, t->ssl, setup->vault, setup->first, setup->first_len);
-#endif
     /* The exporter needs the handshake's secrets a little longer. */
     wolfSSL_KeepArrays(t->ssl);
     *made = t;
@@ -520,9 +513,6 @@ bool tls_take_facts(struct tls *t, struct facts *facts)
     facts->has_exporter = wolfSSL_export_keying_material(
                               t->ssl, facts->exporter, sizeof facts->exporter, label,
                               sizeof label - 1, (const unsigned char *)"", 0, 1) == WOLFSSL_SUCCESS;
-#endif
-#ifdef POSTERN_DEBUG
-    keylog_finish(&t->keylog, t->ssl);
 #endif
     wolfSSL_FreeArrays(t->ssl);
     clientcert_free(t->client, t->context);

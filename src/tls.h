@@ -32,9 +32,6 @@ struct tls_setup {
     struct clientcert_setup client;
     tls_signer *sign;
     void *signer;
-#ifdef POSTERN_DEBUG
-    int vault; /* for keylog_watch() */
-#endif
     struct resumption resumption;
 };
 

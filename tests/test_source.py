@@ -14,7 +14,7 @@ LAYERS = [
     ['der', 'io', 'log', 'memory', 'message', 'utf8'],
     ['config', 'peer', 'facts', 'dn', 'notify', 'pem', 'x509'],
     ['options', 'certs', 'chain'],
-    ['activation', 'alert', 'census', 'dialect', 'environment', 'hello', 'identity', 'jail', 'keylog', 'keys', 'proxy', 'report', 'suites', 'tickets'],
+    ['activation', 'alert', 'census', 'dialect', 'environment', 'hello', 'identity', 'jail', 'keys', 'proxy', 'report', 'suites', 'tickets'],
     ['policy', 'resumption', 'staple', 'steps', 'ticket_file', 'trust'],
     ['clientca'],
     ['clientcert'],
@@ -41,8 +41,7 @@ def test_a_file_includes_only_headers_of_lower_layers(path):
 
 
 @pytest.mark.parametrize('header, users', [
-    ('wolfssl/', {'tls', 'suites', 'staple', 'keys', 'chain', 'pem', 'clientca', 'clientcert', 'tickets', 'resumption',
-                  'keylog'}),
+    ('wolfssl/', {'tls', 'suites', 'staple', 'keys', 'chain', 'pem', 'clientca', 'clientcert', 'tickets', 'resumption'}),
     ('seccomp.h', {'jail'}),
 ])
 def test_only_those_meant_to_include_a_library(header, users):
@@ -78,3 +77,7 @@ def test_the_manual_is_clean_and_knows_every_option(postern):
     options = re.findall(r'(--[a-z-]+)', usage.split('To try it')[0])
     assert len(options) > 20
     assert [option for option in options if option not in shown] == []
+
+
+def test_the_program_knows_no_file_for_the_secrets_of_sessions(postern):
+    assert b'KEYLOG' not in postern.read_bytes()

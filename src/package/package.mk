@@ -42,7 +42,6 @@ install -D -m $(word 1,$(1)) $(word 2,$(1)) '$(DESTDIR)$(word 3,$(1))'
 
 endef
 install: all
-	$(if $(IS_DEBUG),$(error a debug build, which writes the secrets of sessions, is not installed))
 	$(foreach one,$(INSTALLED),$(call INSTALL,$(subst :, ,$(one))))
 	install -d -m 755 '$(DESTDIR)$(EMPTYDIR)'
 	$(Q)sed -i '$(RENAME)' $(foreach one,$(INSTALLED),$(if $(filter man/% README examples/%,$(word 2,$(subst :, ,$(one)))), \
