@@ -58,7 +58,7 @@ static void note(const struct gate *g, enum gravity gravity, const char *text)
     uint8_t buf[600];
     struct message_writer w;
 
-    message_begin(&w, buf, sizeof buf, MESSAGE_NOTE);
+    message_begin(&w, buf, sizeof buf, REPORT_NOTE);
     message_put_number(&w, gravity);
     message_put_text(&w, text);
     /* If the monitor is gone, nobody is left to tell. */
@@ -90,7 +90,7 @@ static int report_end(const struct gate *g, enum ending ending)
     uint8_t buf[64];
     struct message_writer w;
 
-    message_begin(&w, buf, sizeof buf, MESSAGE_END);
+    message_begin(&w, buf, sizeof buf, REPORT_END);
     message_put_number(&w, ending);
     message_put_number(&w, g->in);
     message_put_number(&w, g->out);
@@ -120,8 +120,8 @@ static int receive(const struct gate *g, enum message_type type, struct message_
     int rc;
 
     do {
-        rc = message_receive(g->vault, r, buf, size, type == MESSAGE_HANDLER);
-    } while (rc == 0 && r->type == MESSAGE_EXITED && type != MESSAGE_EXITED);
+        rc = message_receive(g->vault, r, buf, size, type == ANS_HANDLER);
+    } while (rc == 0 && r->type == EVENT_HANDLER_EXITED && type != EVENT_HANDLER_EXITED);
     return rc == 0 && r->type != type ? -ECANCELED : rc;
 }
 
@@ -131,7 +131,7 @@ static int receive_handler(const struct gate *g, int *to, int *from)
 {
     uint8_t buf[64];
     struct message_reader r;
-    int rc = receive(g, MESSAGE_HANDLER, &r, buf, sizeof buf);
+    int rc = receive(g, ANS_HANDLER, &r, buf, sizeof buf);
 
     if (rc < 0)
         return rc;
@@ -152,11 +152,11 @@ static enum relay_order take_order(void *arg)
             without_monitor(g, "receive an order of the monitor's", rc) != ENDING_SIGTERM;
         return RELAY_ABANDON;
     }
-    if (r.type == MESSAGE_EXITED) {
+    if (r.type == EVENT_HANDLER_EXITED) {
         g->handler_exited = true;
         return RELAY_HANDLER_EXITED;
     }
-    return r.type == MESSAGE_DRAIN ? RELAY_DRAIN : RELAY_GO_ON;
+    return r.type == EVENT_DRAIN ? RELAY_DRAIN : RELAY_GO_ON;
 }
 
 static void first_bytes(void *arg)
@@ -399,7 +399,7 @@ static int report_facts(const struct gate *g, const struct facts *f)
     uint8_t buf[FACTS_MESSAGE_MAX];
     struct message_writer w;
 
-    message_begin(&w, buf, sizeof buf, MESSAGE_FACTS);
+    message_begin(&w, buf, sizeof buf, REQ_SESSION);
     facts_put(&w, f);
     return message_send(g->vault, &w, NULL, 0);
 }
@@ -493,7 +493,7 @@ static enum ending serve_tls(struct gate *g)
 static int lobby_start(void *gate, int *to, int *from)
 {
     const struct gate *g = gate;
-    int rc = send_plain(g, MESSAGE_PLAINTEXT);
+    int rc = send_plain(g, REQ_PLAINTEXT_HANDLER);
 
     return rc < 0 ? rc : receive_handler(g, to, from);
 }
@@ -503,9 +503,9 @@ static int lobby_stop(void *gate)
     const struct gate *g = gate;
     uint8_t buf[64];
     struct message_reader r;
-    int rc = send_plain(g, MESSAGE_END_HANDLER);
+    int rc = send_plain(g, REQ_STOP_HANDLER);
 
-    return rc < 0 ? rc : receive(g, MESSAGE_ENDED, &r, buf, sizeof buf);
+    return rc < 0 ? rc : receive(g, ANS_HANDLER_STOPPED, &r, buf, sizeof buf);
 }
 
 static int lobby_order(void *gate)
@@ -555,7 +555,7 @@ static enum ending serve_lobby(struct gate *g, bool tls)
         return serve_tls(g);
     }
     if (outcome == LOBBY_RELAY) {
-        int rc = send_plain(g, MESSAGE_LEFT);
+        int rc = send_plain(g, REPORT_LEFT_LOBBY);
         steps_end(&g->steps, "the lobby is left without TLS");
         if (rc == 0)
             return run_relay(g, &client_plain, g->c, to, from);
@@ -620,7 +620,7 @@ static int wait_for_go(struct gate *g, bool *tls)
 
     if (rc < 0)
         return rc;
-    if (r.type != MESSAGE_GO)
+    if (r.type != EVENT_GO)
         return -ECANCELED;
     *tls = message_get_number(&r, 1) != 0;
     g->tickets.count = (size_t)message_get_number(&r, TICKETS_KEYS_MAX);
@@ -661,7 +661,7 @@ static int take_header(struct gate *g, enum ending *ending)
         activation_set_proxied(g->c, &h.client, &h.server);
     steps_end(&g->steps, "PROXY header: client %s, server %s", g->c->client.text,
               g->c->server.text);
-    message_begin(&w, buf, sizeof buf, MESSAGE_PROXY);
+    message_begin(&w, buf, sizeof buf, REPORT_PROXY);
     proxy_put(&w, &h);
     return message_send(g->vault, &w, NULL, 0);
 }

@@ -8,30 +8,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Named by who sends it and what comes of it: REQ_ the gate asks, ANS_ the monitor's answer to that, REPORT_ the
+ * gate says something that has no answer, EVENT_ the monitor says something unasked. */
 enum message_type {
-    /* gate to monitor */
-    MESSAGE_CHAIN = 1,   /* what the ClientHello asks for -> MESSAGE_CHAIN_IS */
-    MESSAGE_SIGN,        /* scheme, bytes -> MESSAGE_SIGNATURE */
-    MESSAGE_SEAL,        /* TLS version, what a session is resumed from -> MESSAGE_SEALED */
-    MESSAGE_OPEN,        /* TLS version, a ticket -> MESSAGE_OPENED */
-    MESSAGE_FACTS,       /* the handshake is done -> MESSAGE_HANDLER */
-    MESSAGE_PLAINTEXT,   /* start a handler before TLS -> MESSAGE_HANDLER */
-    MESSAGE_END_HANDLER, /* end the handler of the plaintext phase -> MESSAGE_ENDED */
-    MESSAGE_LEFT,        /* the session goes on in plaintext: no TLS will come */
-    MESSAGE_NOTE,        /* a line for the log, and how grave */
-    MESSAGE_END,         /* the gate's account of the connection, its last message */
-    MESSAGE_PROXY,       /* the PROXY header has been read: the ends that it names */
-    MESSAGE_STEP,        /* with -v: how long a step has taken, and a line that explains it */
-    /* monitor to gate */
-    MESSAGE_GO,        /* the first one: whether TLS can be had, and the names of ticket keys */
-    MESSAGE_CHAIN_IS,  /* certificate chain in DER, leaf first */
-    MESSAGE_SIGNATURE, /* the signature; empty: refused */
-    MESSAGE_SEALED,    /* the ticket */
-    MESSAGE_OPENED,    /* what was sealed, and whether with an old key; empty: not to be used */
-    MESSAGE_HANDLER,   /* started: carries the descriptors; or failed: carries none */
-    MESSAGE_ENDED,     /* the handler of the plaintext phase has been ended */
-    MESSAGE_EXITED,    /* the handler has exited by itself */
-    MESSAGE_DRAIN,     /* deliver what is in flight, then end */
+    REQ_CHAIN = 1,         /* what the ClientHello asks for -> ANS_CHAIN */
+    REQ_SIGN,              /* scheme, bytes -> ANS_SIGNATURE */
+    REQ_SEAL,              /* TLS version, what a session is resumed from -> ANS_SEALED */
+    REQ_OPEN,              /* TLS version, a ticket -> ANS_OPENED */
+    REQ_SESSION,           /* the handshake's facts -> ANS_HANDLER; UCSPI-TLS: no answer */
+    REQ_PLAINTEXT_HANDLER, /* start a handler before TLS -> ANS_HANDLER */
+    REQ_STOP_HANDLER,      /* stop that handler -> ANS_HANDLER_STOPPED */
+    REPORT_LEFT_LOBBY,     /* the session goes on in plaintext: no TLS will come */
+    REPORT_NOTE,           /* a line for the log, and how grave it is */
+    REPORT_END,            /* how the connection ended; the last message */
+    REPORT_PROXY,          /* the PROXY header has been read: the addresses in it */
+    REPORT_STEP,           /* with -v: how long a step took, and a line that explains it */
+    EVENT_GO,              /* the first one: whether there is TLS, and the names of ticket keys */
+    ANS_CHAIN,             /* verdict, certificate chain in DER (leaf first), OCSP response */
+    ANS_SIGNATURE,         /* the signature */
+    ANS_SEALED,            /* the ticket */
+    ANS_OPENED,            /* what was sealed, and whether with an old key; empty: not to be used */
+    ANS_HANDLER,           /* carries the handler's descriptors; none: it could not be started */
+    ANS_HANDLER_STOPPED,   /* the handler of the plaintext phase is being stopped */
+    EVENT_HANDLER_EXITED,  /* the handler has exited by itself */
+    EVENT_DRAIN,           /* deliver what is in flight, then end */
 };
 
 /* The most bytes that one message carries. */

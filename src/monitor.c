@@ -203,7 +203,7 @@ static void handler_reaped(struct session *s, int status)
     if (WIFSIGNALED(status) && !s->handler_told && WTERMSIG(status) != SIGPIPE)
         log_error("handler %s was killed by signal %d (%s)", s->o->handler[0], WTERMSIG(status),
                   strsignal(WTERMSIG(status)));
-    int rc = session_send(s, MESSAGE_EXITED);
+    int rc = session_send(s, EVENT_HANDLER_EXITED);
     if (rc < 0 && rc != -EPIPE)
         log_error("cannot tell the gate that the handler has exited: %s", strerror(-rc));
 }
@@ -258,7 +258,7 @@ static void stop(struct session *s, enum ending ending)
         (void)kill(s->handler.pid, SIGTERM);
     if (s->gate < 0)
         return;
-    if (!s->handler_ran || session_send(s, MESSAGE_DRAIN) < 0)
+    if (!s->handler_ran || session_send(s, EVENT_DRAIN) < 0)
         (void)shutdown(s->gate, SHUT_WR);
 }
 

@@ -92,7 +92,7 @@ static void refuse_message(struct session *s, const struct message_reader *r)
 static void write_note(struct session *s, struct message_reader *r)
 {
     char text[NOTE_TEXT_MAX], line[2 * NOTE_TEXT_MAX];
-    bool step = r->type == MESSAGE_STEP;
+    bool step = r->type == REPORT_STEP;
     uint64_t number = message_get_number(r, step ? STEPS_TIME_MAX : 2);
 
     message_get_text(r, text, sizeof text);
@@ -129,7 +129,7 @@ static void give_handler(struct session *s)
     const int fds[2] = {s->handler.in, s->handler.out};
     size_t count = fds[0] < 0 ? 0 : fds[0] == fds[1] ? 1 : 2;
 
-    message_begin(&w, buf, sizeof buf, MESSAGE_HANDLER);
+    message_begin(&w, buf, sizeof buf, ANS_HANDLER);
     int rc = message_send(s->gate, &w, fds, count);
     handler_close(&s->handler);
     if (rc < 0)
@@ -236,7 +236,7 @@ static void end_plaintext(struct session *s, struct message_reader *r)
     s->handler_ran = false;
     s->old_errors = s->errors;
     s->errors = (struct diagnostics){.fd = -1};
-    int rc = session_send(s, MESSAGE_ENDED);
+    int rc = session_send(s, ANS_HANDLER_STOPPED);
     if (rc < 0)
         session_lost_gate(s, "tell the gate that the handler has been ended", rc);
 }
@@ -297,7 +297,7 @@ static void serve_tickets(struct session *s, struct message_reader *r)
 {
     if (s->phase != PHASE_CHAIN)
         refuse_message(s, r);
-    else if (r->type == MESSAGE_SEAL)
+    else if (r->type == REQ_SEAL)
         end_unless_given(s, vault_give_seal(&s->vault, s->o, r, s->gate));
     else
         end_unless_given(s, vault_give_open(&s->vault, s->o, r, s->gate));
@@ -322,40 +322,40 @@ bool service_take_message(struct session *s)
         return false;
     }
     switch (r.type) {
-    case MESSAGE_CHAIN:
+    case REQ_CHAIN:
         give_chain(s, &r);
         break;
-    case MESSAGE_SIGN:
+    case REQ_SIGN:
         if (s->phase != PHASE_CHAIN)
             refuse_message(s, &r);
         else
             end_unless_given(s, vault_give_signature(&s->vault, &r, s->gate));
         break;
-    case MESSAGE_SEAL:
-    case MESSAGE_OPEN:
+    case REQ_SEAL:
+    case REQ_OPEN:
         serve_tickets(s, &r);
         explicit_bzero(buf, sizeof buf); /* the session's secret */
         break;
-    case MESSAGE_FACTS:
+    case REQ_SESSION:
         take_facts(s, &r);
         break;
-    case MESSAGE_PLAINTEXT:
+    case REQ_PLAINTEXT_HANDLER:
         start_plaintext(s, &r);
         break;
-    case MESSAGE_END_HANDLER:
+    case REQ_STOP_HANDLER:
         end_plaintext(s, &r);
         break;
-    case MESSAGE_LEFT:
+    case REPORT_LEFT_LOBBY:
         leave_lobby(s, &r);
         break;
-    case MESSAGE_PROXY:
+    case REPORT_PROXY:
         take_proxy(s, &r);
         break;
-    case MESSAGE_NOTE:
-    case MESSAGE_STEP:
+    case REPORT_NOTE:
+    case REPORT_STEP:
         write_note(s, &r);
         break;
-    case MESSAGE_END:
+    case REPORT_END:
         take_end(s, &r);
         break;
     default:
@@ -370,7 +370,7 @@ int service_begin(struct session *s)
     const struct tickets *t = s->vault.tickets;
     struct message_writer w;
 
-    message_begin(&w, buf, sizeof buf, MESSAGE_GO);
+    message_begin(&w, buf, sizeof buf, EVENT_GO);
     message_put_number(&w, s->have_tls);
     message_put_number(&w, t != NULL ? t->count : 0);
     for (size_t i = 0; t != NULL && i < t->count; i++)

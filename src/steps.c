@@ -31,7 +31,7 @@ static void send_line(const struct steps *s, int64_t us, const char *format, va_
     struct message_writer w;
 
     (void)vsnprintf(text, sizeof text, format, arguments);
-    message_begin(&w, buf, sizeof buf, MESSAGE_STEP);
+    message_begin(&w, buf, sizeof buf, REPORT_STEP);
     message_put_number(&w, (uint64_t)(us + 1));
     message_put_text(&w, text);
     /* If the monitor is gone, nobody is left to tell. */

@@ -388,7 +388,7 @@ static int send_chain(int gate, enum chain_verdict verdict, const struct vault_p
         log_error("out of memory for a certificate chain");
         return -ENOMEM;
     }
-    message_begin(&w, buf, size, MESSAGE_CHAIN_IS);
+    message_begin(&w, buf, size, ANS_CHAIN);
     message_put_number(&w, verdict);
     message_put_bytes(&w, p != NULL ? p->chain.der : NULL, p != NULL ? p->chain.len : 0);
     message_put_bytes(&w, staple, staple_len);
@@ -529,7 +529,7 @@ int vault_give_signature(struct vault *v, struct message_reader *r, int gate)
         return rc;
     }
     steps_signed(since, p->chain.kind, p->key_file);
-    message_begin(&w, buf, sizeof buf, MESSAGE_SIGNATURE);
+    message_begin(&w, buf, sizeof buf, ANS_SIGNATURE);
     message_put_bytes(&w, sig, sig_len);
     rc = message_send(gate, &w, NULL, 0);
     if (rc < 0 && rc != -EPIPE)
@@ -638,7 +638,7 @@ int vault_ask(int vault, const struct message_writer *w, struct message_reader *
     if (rc == 0)
         rc = message_receive(vault, r, buf, size, false);
     if (rc == 0 && r->type != wanted)
-        rc = r->type == MESSAGE_EXITED ? -ECHILD : -ECANCELED;
+        rc = r->type == EVENT_HANDLER_EXITED ? -ECHILD : -ECANCELED;
     return rc == -EPIPE ? -ECANCELED : rc;
 }
 
@@ -660,13 +660,13 @@ int vault_ask_chain(int vault, const struct hello *h, uint8_t *buf, size_t size,
     struct message_writer w;
     struct message_reader r;
 
-    message_begin(&w, request, sizeof request, MESSAGE_CHAIN);
+    message_begin(&w, request, sizeof request, REQ_CHAIN);
     message_put_text(&w, h->name);
     message_put_number(&w, fit_for(h, h->rsa, h->rsa_aead));
     message_put_number(&w, fit_for(h, h->ecdsa, h->ecdsa_aead));
     message_put_number(&w, fit_for(h, h->ed25519, h->ecdsa_aead));
     message_put_number(&w, h->wants_staple);
-    int rc = vault_ask(vault, &w, &r, buf, size, MESSAGE_CHAIN_IS);
+    int rc = vault_ask(vault, &w, &r, buf, size, ANS_CHAIN);
     if (rc < 0)
         return rc;
     size_t verdict = (size_t)message_get_number(&r, CHAIN_BROKEN);
@@ -683,10 +683,10 @@ int vault_ask_signature(int vault, enum sign_as how, const uint8_t *data, size_t
     struct message_reader r;
     size_t got;
 
-    message_begin(&w, buf, sizeof buf, MESSAGE_SIGN);
+    message_begin(&w, buf, sizeof buf, REQ_SIGN);
     message_put_number(&w, how);
     message_put_bytes(&w, data, len);
-    int rc = vault_ask(vault, &w, &r, buf, sizeof buf, MESSAGE_SIGNATURE);
+    int rc = vault_ask(vault, &w, &r, buf, sizeof buf, ANS_SIGNATURE);
     if (rc < 0)
         return rc;
     const uint8_t *bytes = message_get_bytes(&r, *sig_len, &got);

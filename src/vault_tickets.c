@@ -64,7 +64,7 @@ int vault_give_seal(struct vault *v, const struct options *o, struct message_rea
         return rc;
     }
     steps_sealed_ticket(since);
-    message_begin(&w, buf, sizeof buf, MESSAGE_SEALED);
+    message_begin(&w, buf, sizeof buf, ANS_SEALED);
     message_put_bytes(&w, sealed, sealed_len);
     return send_answer(gate, &w);
 }
@@ -101,7 +101,7 @@ int vault_give_open(struct vault *v, const struct options *o, struct message_rea
     else
         steps_opened_ticket(since);
     v->opened = v->opened || rc == 0;
-    message_begin(&w, buf, sizeof buf, MESSAGE_OPENED);
+    message_begin(&w, buf, sizeof buf, ANS_OPENED);
     message_put_bytes(&w, plain, len);
     message_put_number(&w, old);
     rc = send_answer(gate, &w);
@@ -117,10 +117,10 @@ int vault_ask_seal(int vault, unsigned version, const uint8_t *plain, size_t len
     struct message_writer w;
     struct message_reader r;
 
-    message_begin(&w, buf, sizeof buf, MESSAGE_SEAL);
+    message_begin(&w, buf, sizeof buf, REQ_SEAL);
     message_put_number(&w, version);
     message_put_bytes(&w, plain, len);
-    int rc = vault_ask(vault, &w, &r, buf, sizeof buf, MESSAGE_SEALED);
+    int rc = vault_ask(vault, &w, &r, buf, sizeof buf, ANS_SEALED);
     if (rc == 0) {
         const uint8_t *bytes = message_get_bytes(&r, TICKETS_SEALED_MAX, sealed_len);
         if (message_complete(&r))
@@ -139,10 +139,10 @@ int vault_ask_open(int vault, unsigned version, const uint8_t *sealed, size_t se
     struct message_writer w;
     struct message_reader r;
 
-    message_begin(&w, buf, sizeof buf, MESSAGE_OPEN);
+    message_begin(&w, buf, sizeof buf, REQ_OPEN);
     message_put_number(&w, version);
     message_put_bytes(&w, sealed, sealed_len);
-    int rc = vault_ask(vault, &w, &r, buf, sizeof buf, MESSAGE_OPENED);
+    int rc = vault_ask(vault, &w, &r, buf, sizeof buf, ANS_OPENED);
     if (rc == 0) {
         const uint8_t *bytes = message_get_bytes(&r, TICKETS_PLAIN_MAX, len);
         *old = message_get_number(&r, 1) != 0;

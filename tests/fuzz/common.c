@@ -124,10 +124,10 @@ uint8_t fuzz_message_type(uint8_t letter)
         char letter;
         enum message_type type;
     } types[] = {
-        {'c', MESSAGE_CHAIN}, {'s', MESSAGE_SIGN},        {'t', MESSAGE_SEAL},
-        {'o', MESSAGE_OPEN},  {'f', MESSAGE_FACTS},       {'p', MESSAGE_PLAINTEXT},
-        {'n', MESSAGE_NOTE},  {'h', MESSAGE_END_HANDLER}, {'l', MESSAGE_LEFT},
-        {'e', MESSAGE_END},   {'x', MESSAGE_PROXY},       {'v', MESSAGE_STEP},
+        {'c', REQ_CHAIN},   {'s', REQ_SIGN},         {'t', REQ_SEAL},
+        {'o', REQ_OPEN},    {'f', REQ_SESSION},      {'p', REQ_PLAINTEXT_HANDLER},
+        {'n', REPORT_NOTE}, {'h', REQ_STOP_HANDLER}, {'l', REPORT_LEFT_LOBBY},
+        {'e', REPORT_END},  {'x', REPORT_PROXY},     {'v', REPORT_STEP},
     };
 
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)

@@ -16,7 +16,7 @@ static void check_facts(const struct facts *f)
     struct message_reader r;
     struct facts got;
 
-    message_begin(&w, buf, sizeof buf, MESSAGE_FACTS);
+    message_begin(&w, buf, sizeof buf, REQ_SESSION);
     facts_put(&w, f);
     CHECK(!w.failed);
     message_parse(&r, buf, w.len);

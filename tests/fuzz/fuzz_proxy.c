@@ -36,7 +36,7 @@ static void check_told(const struct proxy_header *h)
         CHECK(parse(&again, buf, len) == PROXY_OK && again.len == len);
         CHECK(h->client.family == AF_UNIX || same_ends(h, &again));
     }
-    message_begin(&w, buf, sizeof buf, MESSAGE_PROXY);
+    message_begin(&w, buf, sizeof buf, REPORT_PROXY);
     proxy_put(&w, h);
     CHECK(!w.failed);
     message_parse(&r, buf, w.len);

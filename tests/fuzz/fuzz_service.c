@@ -36,7 +36,7 @@ enum setting {
 
 /* How many of each message the monitor has sent. */
 struct tally {
-    unsigned of[MESSAGE_DRAIN + 1];
+    unsigned of[EVENT_DRAIN + 1];
 };
 
 /* The gate's end: counts what the monitor has answered, whose messages are well-formed. */
@@ -47,15 +47,15 @@ static void read_answers(int gate, struct tally *t)
     size_t len;
 
     while (message_receive(gate, &r, buf, sizeof buf, true) == 0) {
-        CHECK(r.type > MESSAGE_GO && r.type <= MESSAGE_ENDED);
+        CHECK(r.type > EVENT_GO && r.type <= ANS_HANDLER_STOPPED);
         t->of[r.type]++;
-        if (r.type == MESSAGE_CHAIN_IS) {
+        if (r.type == ANS_CHAIN) {
             (void)message_get_number(&r, UINT64_MAX);
             (void)message_get_bytes(&r, sizeof buf, &len); /* the chain, and then a staple */
         }
-        if (r.type >= MESSAGE_CHAIN_IS && r.type <= MESSAGE_OPENED)
+        if (r.type >= ANS_CHAIN && r.type <= ANS_OPENED)
             (void)message_get_bytes(&r, sizeof buf, &len);
-        if (r.type == MESSAGE_OPENED)
+        if (r.type == ANS_OPENED)
             (void)message_get_number(&r, 1);
         CHECK(message_complete(&r));
         /* No handler can be started here, so there are no descriptors of one. */
@@ -69,18 +69,18 @@ static void check_session(const struct session *s, enum phase before, const stru
     CHECK(s->phase >= before && s->phase <= PHASE_ENDED);
     CHECK(s->gate_pid == 0 && s->handler.pid == 0 && s->old_pid == 0);
     CHECK(s->ending < ENDING_COUNT && *ending_name(s->ending) != '\0');
-    CHECK(t->of[MESSAGE_CHAIN_IS] <= 1 && t->of[MESSAGE_SIGNATURE] <= 1 &&
-          t->of[MESSAGE_HANDLER] <= 2 && t->of[MESSAGE_ENDED] <= 1);
-    CHECK(t->of[MESSAGE_SEALED] <= TICKETS_SEALS && t->of[MESSAGE_OPENED] <= TICKETS_OPENS);
-    CHECK(t->of[MESSAGE_SIGNATURE] == 0 || s->have_tls);
+    CHECK(t->of[ANS_CHAIN] <= 1 && t->of[ANS_SIGNATURE] <= 1 && t->of[ANS_HANDLER] <= 2 &&
+          t->of[ANS_HANDLER_STOPPED] <= 1);
+    CHECK(t->of[ANS_SEALED] <= TICKETS_SEALS && t->of[ANS_OPENED] <= TICKETS_OPENS);
+    CHECK(t->of[ANS_SIGNATURE] == 0 || s->have_tls);
     CHECK(s->phase < PHASE_CHAIN || s->phase == PHASE_ENDED || s->left_lobby ||
-          t->of[MESSAGE_CHAIN_IS] == 1 || s->gate < 0);
+          t->of[ANS_CHAIN] == 1 || s->gate < 0);
     /* The secrets are gone as soon as the session begins. */
     CHECK(s->phase != PHASE_SESSION ||
           (s->vault.memory == NULL && s->vault.count == 0 && s->vault.tickets == NULL));
     CHECK(!s->have_facts || (s->have_tls && !s->stopping));
-    CHECK(!s->have_facts || t->of[MESSAGE_SIGNATURE] == 1 ||
-          (s->facts.resumed && t->of[MESSAGE_OPENED] > 0));
+    CHECK(!s->have_facts || t->of[ANS_SIGNATURE] == 1 ||
+          (s->facts.resumed && t->of[ANS_OPENED] > 0));
     /* Who the client is has been said before all else, once, by whoever may. */
     CHECK(s->phase != PHASE_HEADER || (s->o->proxy_protocol && !s->c->proxied));
     CHECK(!s->c->proxied || s->o->proxy_protocol);
@@ -131,7 +131,7 @@ static void send_message(int gate, const uint8_t *data, size_t len)
     uint8_t good[sizeof sealed + 64];
     struct message_writer w;
 
-    message_begin(&w, good, sizeof good, MESSAGE_OPEN);
+    message_begin(&w, good, sizeof good, REQ_OPEN);
     message_put_number(&w, 0x0304);
     message_put_bytes(&w, sealed, sealed_len);
     if (len == 1 && *data == 'O') {

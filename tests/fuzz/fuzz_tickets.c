@@ -58,9 +58,9 @@ static void take_message(uint8_t *data, size_t size)
     size_t len;
 
     message_parse(&r, data, size);
-    if (r.type != MESSAGE_SEAL && r.type != MESSAGE_OPEN)
+    if (r.type != REQ_SEAL && r.type != REQ_OPEN)
         return;
-    bool seal = r.type == MESSAGE_SEAL;
+    bool seal = r.type == REQ_SEAL;
     int rc = seal ? vault_give_seal(&v, &options, &r, ends[0])
                   : vault_give_open(&v, &options, &r, ends[0]);
     CHECK(fuzz_heard(NULL) == 1);
@@ -69,7 +69,7 @@ static void take_message(uint8_t *data, size_t size)
         CHECK(rc == -EBADMSG && got == -EAGAIN);
         return;
     }
-    CHECK(got == 0 && r.type == (seal ? MESSAGE_SEALED : MESSAGE_OPENED));
+    CHECK(got == 0 && r.type == (seal ? ANS_SEALED : ANS_OPENED));
     const uint8_t *bytes = message_get_bytes(&r, TICKETS_SEALED_MAX, &len);
     if (seal)
         CHECK(len > TICKETS_HEAD_SIZE && memcmp(bytes, keys.keys[0].name, TICKETS_NAME_SIZE) == 0);

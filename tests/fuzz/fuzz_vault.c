@@ -83,7 +83,7 @@ static void ask_chain(struct vault *v, const uint8_t *message, size_t size)
     int rc = vault_give_chain(v, &r, ends[0]);
     /* What is wrong, or which certificate it is and why. */
     CHECK(fuzz_heard(NULL) == (rc < 0 || v->chosen != NULL ? 1 : 0));
-    CHECK(has_answered(MESSAGE_CHAIN_IS, &r) == (rc == 0));
+    CHECK(has_answered(ANS_CHAIN, &r) == (rc == 0));
     if (rc < 0)
         return;
     uint64_t verdict = message_get_number(&r, VERDICTS - 1);
@@ -129,7 +129,7 @@ static void ask_signature(struct vault *v, const uint8_t *message, size_t size)
     message_parse(&r, message, size);
     int rc = vault_give_signature(v, &r, ends[0]);
     CHECK(fuzz_heard(NULL) == 1);
-    CHECK(has_answered(MESSAGE_SIGNATURE, &r) == (rc == 0));
+    CHECK(has_answered(ANS_SIGNATURE, &r) == (rc == 0));
     CHECK(v->signatures == (rc == -EBADMSG ? 1 : 0));
     if (rc < 0)
         return;
@@ -144,7 +144,7 @@ static void ask_signature(struct vault *v, const uint8_t *message, size_t size)
     CHECK(message_complete(&r) && is_needed(v, how, data, data_len));
     message_parse(&r, message, size);
     CHECK(vault_give_signature(v, &r, ends[0]) == -EBADMSG && fuzz_heard(NULL) == 1);
-    CHECK(!has_answered(MESSAGE_SIGNATURE, &r));
+    CHECK(!has_answered(ANS_SIGNATURE, &r));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -162,7 +162,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t *message = fuzz_copy(data + 2, size - 2);
     if (size > 2)
         message[0] = fuzz_message_type(message[0]);
-    if (size > 2 && message[0] == MESSAGE_SIGN)
+    if (size > 2 && message[0] == REQ_SIGN)
         ask_signature(&v, message, size - 2);
     else
         ask_chain(&v, message, size - 2);

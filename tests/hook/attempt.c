@@ -134,7 +134,7 @@ static int send_and_hear(int vault, const struct message_writer *w)
 
 static void ask_chain(struct message_writer *w, uint8_t *buf, size_t size)
 {
-    message_begin(w, buf, size, MESSAGE_CHAIN);
+    message_begin(w, buf, size, REQ_CHAIN);
     message_put_text(w, "");
     for (int i = 0; i < 4; i++)
         message_put_number(w, 1);
@@ -153,7 +153,7 @@ static int lie_length(int vault)
     uint8_t buf[64];
     struct message_writer w;
 
-    message_begin(&w, buf, sizeof buf, MESSAGE_CHAIN);
+    message_begin(&w, buf, sizeof buf, REQ_CHAIN);
     message_put_number(&w, UINT64_MAX);
     return send_and_hear(vault, &w);
 }
@@ -163,7 +163,7 @@ static int lie_huge(int vault)
     static uint8_t buf[60000];
     struct message_writer w;
 
-    message_begin(&w, buf, sizeof buf, MESSAGE_NOTE);
+    message_begin(&w, buf, sizeof buf, REPORT_NOTE);
     w.len = sizeof buf;
     return send_and_hear(vault, &w);
 }
@@ -173,7 +173,7 @@ static int sign(int vault, size_t hash_len)
     uint8_t buf[256], hash[64] = {1};
     struct message_writer w;
 
-    message_begin(&w, buf, sizeof buf, MESSAGE_SIGN);
+    message_begin(&w, buf, sizeof buf, REQ_SIGN);
     message_put_number(&w, 1); /* ECDSA */
     message_put_bytes(&w, hash, hash_len);
     return send_and_hear(vault, &w);
@@ -214,7 +214,7 @@ static int facts_unasked(int vault)
     struct message_writer w;
     const struct facts facts = {.version = "TLSv1.3"};
 
-    message_begin(&w, buf, sizeof buf, MESSAGE_FACTS);
+    message_begin(&w, buf, sizeof buf, REQ_SESSION);
     facts_put(&w, &facts);
     return send_and_hear(vault, &w);
 }
@@ -225,7 +225,7 @@ static int proxy_twice(int vault)
     uint8_t buf[128], address[4] = {192, 0, 2, 7};
     struct message_writer w;
 
-    message_begin(&w, buf, sizeof buf, MESSAGE_PROXY);
+    message_begin(&w, buf, sizeof buf, REPORT_PROXY);
     for (int i = 0; i < 2; i++) {
         message_put_number(&w, 1); /* IPv4 */
         message_put_bytes(&w, address, sizeof address);
@@ -249,7 +249,7 @@ static int ask_ticket(int vault, enum message_type type)
 
 static int seal_unasked(int vault)
 {
-    return ask_ticket(vault, MESSAGE_SEAL);
+    return ask_ticket(vault, REQ_SEAL);
 }
 
 /* As many tickets as a handshake needs, and one more. */
@@ -270,12 +270,12 @@ static int ask_too_many(int vault, enum message_type type, int enough)
 
 static int seal_twice(int vault)
 {
-    return ask_too_many(vault, MESSAGE_SEAL, 1);
+    return ask_too_many(vault, REQ_SEAL, 1);
 }
 
 static int open_thrice(int vault)
 {
-    return ask_too_many(vault, MESSAGE_OPEN, 2);
+    return ask_too_many(vault, REQ_OPEN, 2);
 }
 
 /* A handler for a session that no ticket has begun. */
@@ -286,11 +286,11 @@ static int resume_nothing(int vault)
     const struct facts facts = {.version = "TLSv1.3", .resumed = true};
 
     ask_chain(&w, buf, sizeof buf);
-    if (send_and_hear(vault, &w) < 0 || ask_ticket(vault, MESSAGE_OPEN) < 0) {
+    if (send_and_hear(vault, &w) < 0 || ask_ticket(vault, REQ_OPEN) < 0) {
         errno = ENOENT;
         return 1;
     }
-    message_begin(&w, buf, sizeof buf, MESSAGE_FACTS);
+    message_begin(&w, buf, sizeof buf, REQ_SESSION);
     facts_put(&w, &facts);
     return send_and_hear(vault, &w);
 }
@@ -301,7 +301,7 @@ static int flood_notes(int vault)
     struct message_writer w;
 
     for (int i = 0; i < 1000; i++) {
-        message_begin(&w, buf, sizeof buf, MESSAGE_NOTE);
+        message_begin(&w, buf, sizeof buf, REPORT_NOTE);
         message_put_number(&w, 1);
         message_put_text(&w, "flood");
         if (message_send(vault, &w, NULL, 0) < 0)
@@ -315,7 +315,7 @@ static int step_unasked(int vault)
     uint8_t buf[64];
     struct message_writer w;
 
-    message_begin(&w, buf, sizeof buf, MESSAGE_STEP);
+    message_begin(&w, buf, sizeof buf, REPORT_STEP);
     message_put_number(&w, 1);
     message_put_text(&w, "nobody has asked for this");
     return send_and_hear(vault, &w);

@@ -29,7 +29,7 @@ static size_t write_facts(uint8_t *buf, size_t size, const struct facts *f)
 {
     struct message_writer w;
 
-    message_begin(&w, buf, size, MESSAGE_FACTS);
+    message_begin(&w, buf, size, REQ_SESSION);
     facts_put(&w, f);
     assert_false(w.failed);
     return w.len;
@@ -143,7 +143,7 @@ static void forged_facts_are_refused(void **state)
         uint8_t buf[FACTS_MESSAGE_MAX];
         struct message_writer w;
         struct facts got;
-        message_begin(&w, buf, sizeof buf, MESSAGE_FACTS);
+        message_begin(&w, buf, sizeof buf, REQ_SESSION);
         message_put_bytes(&w, c->version, c->version_len);
         message_put_bytes(&w, filler, c->cipher_len);
         message_put_bytes(&w, filler, c->group_len);
@@ -193,7 +193,7 @@ static void forged_client_certificates_are_refused(void **state)
         uint8_t buf[FACTS_MESSAGE_MAX];
         struct message_writer w;
         struct facts got;
-        message_begin(&w, buf, sizeof buf, MESSAGE_FACTS);
+        message_begin(&w, buf, sizeof buf, REQ_SESSION);
         for (int field = 0; field < 5; field++)
             message_put_text(&w, "a");
         message_put_number(&w, 0);

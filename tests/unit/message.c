@@ -38,7 +38,7 @@ static size_t write_one(uint8_t *buf, size_t size)
 {
     struct message_writer w;
 
-    message_begin(&w, buf, size, MESSAGE_FACTS);
+    message_begin(&w, buf, size, REQ_SESSION);
     message_put_number(&w, 0x0123456789abcdef);
     message_put_text(&w, "imap");
     message_put_bytes(&w, "\0\1\2", 3);
@@ -67,7 +67,7 @@ static bool read_one(const uint8_t *buf, size_t len)
         assert_true(n == 0 || n == 3);
         return false;
     }
-    return r.type == MESSAGE_FACTS && number == 0x0123456789abcdef && strcmp(text, "imap") == 0 &&
+    return r.type == REQ_SESSION && number == 0x0123456789abcdef && strcmp(text, "imap") == 0 &&
            same && empty[0] == '\0';
 }
 
@@ -113,7 +113,7 @@ static void a_writer_without_room_fails_and_never_overruns(void **state)
         uint8_t *small = malloc(size > 0 ? size : 1);
         struct message_writer w;
         assert_non_null(small);
-        message_begin(&w, small, size, MESSAGE_FACTS);
+        message_begin(&w, small, size, REQ_SESSION);
         message_put_number(&w, 0x0123456789abcdef);
         message_put_text(&w, "imap");
         message_put_bytes(&w, "\0\1\2", 3);
@@ -131,7 +131,7 @@ static void a_failed_writer_stays_failed(void **state)
     uint8_t buf[12];
     struct message_writer w;
 
-    message_begin(&w, buf, sizeof buf, MESSAGE_NOTE);
+    message_begin(&w, buf, sizeof buf, REPORT_NOTE);
     message_put_bytes(&w, "0123456789", 10);
     assert_true(w.failed);
     message_put_text(&w, "");
@@ -162,7 +162,7 @@ static void bounds_of_numbers_bytes_and_text_are_kept(void **state)
         struct message_writer w;
         struct message_reader r;
         size_t len = 99;
-        message_begin(&w, buf, sizeof buf, MESSAGE_NOTE);
+        message_begin(&w, buf, sizeof buf, REPORT_NOTE);
         message_put_number(&w, cases[i].length);
         memset(zeros, 'a', sizeof zeros);
         memcpy(buf + w.len, zeros, cases[i].there);
@@ -196,7 +196,7 @@ static void a_number_over_its_bound_fails_and_is_0(void **state)
         uint8_t buf[16];
         struct message_writer w;
         struct message_reader r;
-        message_begin(&w, buf, sizeof buf, MESSAGE_NOTE);
+        message_begin(&w, buf, sizeof buf, REPORT_NOTE);
         message_put_number(&w, cases[i].value);
         message_parse(&r, buf, w.len);
         assert_true(message_get_number(&r, cases[i].max) == (cases[i].ok ? cases[i].value : 0));
@@ -214,7 +214,7 @@ static void text_with_a_nul_inside_fails(void **state)
         char text[16] = "garbage";
         struct message_writer w;
         struct message_reader r;
-        message_begin(&w, buf, sizeof buf, MESSAGE_NOTE);
+        message_begin(&w, buf, sizeof buf, REPORT_NOTE);
         message_put_bytes(&w, texts[i], 4);
         message_parse(&r, buf, w.len);
         message_get_text(&r, text, sizeof text);
@@ -232,7 +232,7 @@ static void after_a_failure_all_fields_are_empty(void **state)
     struct message_reader r;
     size_t len = 99;
 
-    message_begin(&w, buf, sizeof buf, MESSAGE_NOTE);
+    message_begin(&w, buf, sizeof buf, REPORT_NOTE);
     message_put_number(&w, 5);
     message_put_text(&w, "there");
     message_put_number(&w, 1);
@@ -249,13 +249,13 @@ static void after_a_failure_all_fields_are_empty(void **state)
 static void every_type_has_a_name_of_its_own(void **state)
 {
     (void)state;
-    for (unsigned a = MESSAGE_CHAIN; a <= MESSAGE_DRAIN; a++) {
+    for (unsigned a = REQ_CHAIN; a <= EVENT_DRAIN; a++) {
         assert_string_not_equal(message_name(a), "unknown");
-        for (unsigned b = MESSAGE_CHAIN; b < a; b++)
+        for (unsigned b = REQ_CHAIN; b < a; b++)
             assert_string_not_equal(message_name(a), message_name(b));
     }
     assert_string_equal(message_name(0), "unknown");
-    assert_string_equal(message_name(MESSAGE_DRAIN + 1), "unknown");
+    assert_string_equal(message_name(EVENT_DRAIN + 1), "unknown");
     assert_string_equal(message_name(255), "unknown");
     assert_string_equal(message_name(~0U), "unknown");
 }
@@ -271,14 +271,14 @@ static void messages_cross_a_socketpair_one_by_one(void **state)
     assert_int_equal(pair_of(s), 0);
     w.len = write_one(buf, sizeof buf);
     assert_int_equal(message_send(s[0], &w, NULL, 0), 0);
-    message_begin(&w, buf, sizeof buf, MESSAGE_DRAIN);
+    message_begin(&w, buf, sizeof buf, EVENT_DRAIN);
     assert_int_equal(message_send(s[0], &w, NULL, 0), 0);
     assert_int_equal(message_receive(s[1], &r, got, sizeof got, false), 0);
-    assert_int_equal(r.type, MESSAGE_FACTS);
+    assert_int_equal(r.type, REQ_SESSION);
     assert_int_equal(r.fds[0], -1);
     assert_int_equal(r.fds[1], -1);
     assert_int_equal(message_receive(s[1], &r, got, sizeof got, false), 0);
-    assert_int_equal(r.type, MESSAGE_DRAIN);
+    assert_int_equal(r.type, EVENT_DRAIN);
     assert_true(message_complete(&r));
     (void)close(s[0]);
     (void)close(s[1]);
@@ -295,7 +295,7 @@ static void the_largest_message_crosses(void **state)
 
     memset(chain, 0xa5, sizeof chain);
     assert_int_equal(pair_of(s), 0);
-    message_begin(&w, buf, sizeof buf, MESSAGE_CHAIN_IS);
+    message_begin(&w, buf, sizeof buf, ANS_CHAIN);
     message_put_bytes(&w, chain, sizeof chain);
     assert_false(w.failed);
     assert_int_equal(message_send(s[0], &w, NULL, 0), 0);
@@ -342,7 +342,7 @@ static void descriptors_come_along_close_on_exec(void **state)
         int s[2], p[2];
         assert_int_equal(pair_of(s), 0);
         assert_int_equal(pipe(p), 0);
-        message_begin(&w, buf, sizeof buf, MESSAGE_HANDLER);
+        message_begin(&w, buf, sizeof buf, ANS_HANDLER);
         assert_int_equal(message_send(s[0], &w, p, count), 0);
         assert_int_equal(message_receive(s[1], &r, got, sizeof got, true), 0);
         for (size_t i = 0; i < count; i++) {
@@ -440,7 +440,7 @@ static void the_other_side_gone_is_a_broken_pipe(void **state)
 
     assert_int_equal(pair_of(s), 0);
     (void)close(s[1]);
-    message_begin(&w, buf, sizeof buf, MESSAGE_GO);
+    message_begin(&w, buf, sizeof buf, EVENT_GO);
     /* And no SIGPIPE, which would end this program. */
     assert_int_equal(message_send(s[0], &w, NULL, 0), -EPIPE);
     assert_int_equal(message_receive(s[0], &r, buf, sizeof buf, false), -EPIPE);
@@ -456,7 +456,7 @@ static void the_other_side_gone_with_mail_unread_is_a_broken_pipe(void **state)
     int s[2];
 
     assert_int_equal(pair_of(s), 0);
-    message_begin(&w, buf, sizeof buf, MESSAGE_GO);
+    message_begin(&w, buf, sizeof buf, EVENT_GO);
     assert_int_equal(message_send(s[0], &w, NULL, 0), 0);
     (void)close(s[1]);
     assert_int_equal(message_receive(s[0], &r, buf, sizeof buf, false), -EPIPE);

@@ -410,7 +410,7 @@ static void what_the_gate_tells_is_what_the_monitor_hears(void **state)
         struct proxy_header told = {.client = peer_at(ends[i][0], 50122),
                                     .server = peer_at(ends[i][1], 993)};
         struct proxy_header heard;
-        message_begin(&w, buf, sizeof buf, MESSAGE_PROXY);
+        message_begin(&w, buf, sizeof buf, REPORT_PROXY);
         proxy_put(&w, &told);
         assert_false(w.failed);
         message_parse(&r, buf, w.len);
@@ -447,7 +447,7 @@ static void the_monitor_believes_no_message_that_does_not_fit(void **state)
         struct message_writer w;
         struct message_reader r;
         struct proxy_header h;
-        message_begin(&w, buf, sizeof buf, MESSAGE_PROXY);
+        message_begin(&w, buf, sizeof buf, REPORT_PROXY);
         for (int k = 0; k < 2; k++) {
             message_put_number(&w, cases[i].ends[k].kind);
             message_put_bytes(&w, bytes, cases[i].ends[k].len);

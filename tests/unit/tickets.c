@@ -531,8 +531,8 @@ static int serve(struct vault *v, int gate)
 
     assert_int_equal(message_receive(gate, &r, buf, sizeof buf, false), 0);
     struct ear e = hear();
-    int rc = r.type == MESSAGE_SEAL ? vault_give_seal(v, &usual, &r, gate)
-                                    : vault_give_open(v, &usual, &r, gate);
+    int rc = r.type == REQ_SEAL ? vault_give_seal(v, &usual, &r, gate)
+                                : vault_give_open(v, &usual, &r, gate);
     heard(e);
     return rc;
 }
@@ -592,18 +592,17 @@ static void a_hostile_gate_gets_nothing(void **state)
         unsigned before; /* requests that have been granted already */
         const char *why;
     } cases[] = {
-        {"nothing to seal", MESSAGE_SEAL, 0x0304, 0, true, false, 0, malformed},
-        {"no ticket", MESSAGE_OPEN, 0x0304, 0, true, false, 0, malformed},
-        {"too much to seal", MESSAGE_SEAL, 0x0304, TICKETS_PLAIN_MAX + 1, true, false, 0,
-         malformed},
-        {"too long a ticket", MESSAGE_OPEN, 0x0304, sizeof long_bytes, true, false, 0, malformed},
-        {"no version", MESSAGE_SEAL, 0x0300, 9, true, false, 0, malformed},
-        {"a version to come", MESSAGE_OPEN, 0x0305, 99, true, false, 0, malformed},
-        {"something behind it", MESSAGE_SEAL, 0x0304, 9, true, true, 0, malformed},
-        {"no keys", MESSAGE_SEAL, 0x0304, 9, false, false, 0, more},
-        {"no keys to open", MESSAGE_OPEN, 0x0304, 99, false, false, 0, more},
-        {"a second ticket", MESSAGE_SEAL, 0x0304, 9, true, false, TICKETS_SEALS, more},
-        {"a third to open", MESSAGE_OPEN, 0x0304, 99, true, false, TICKETS_OPENS, more},
+        {"nothing to seal", REQ_SEAL, 0x0304, 0, true, false, 0, malformed},
+        {"no ticket", REQ_OPEN, 0x0304, 0, true, false, 0, malformed},
+        {"too much to seal", REQ_SEAL, 0x0304, TICKETS_PLAIN_MAX + 1, true, false, 0, malformed},
+        {"too long a ticket", REQ_OPEN, 0x0304, sizeof long_bytes, true, false, 0, malformed},
+        {"no version", REQ_SEAL, 0x0300, 9, true, false, 0, malformed},
+        {"a version to come", REQ_OPEN, 0x0305, 99, true, false, 0, malformed},
+        {"something behind it", REQ_SEAL, 0x0304, 9, true, true, 0, malformed},
+        {"no keys", REQ_SEAL, 0x0304, 9, false, false, 0, more},
+        {"no keys to open", REQ_OPEN, 0x0304, 99, false, false, 0, more},
+        {"a second ticket", REQ_SEAL, 0x0304, 9, true, false, TICKETS_SEALS, more},
+        {"a third to open", REQ_OPEN, 0x0304, 99, true, false, TICKETS_OPENS, more},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -616,8 +615,8 @@ static void a_hostile_gate_gets_nothing(void **state)
 
         add(&t, 1);
         make_vault(&v, cases[i].keys ? &t : NULL);
-        v.seals -= cases[i].type == MESSAGE_SEAL ? cases[i].before : 0;
-        v.opens -= cases[i].type == MESSAGE_OPEN ? cases[i].before : 0;
+        v.seals -= cases[i].type == REQ_SEAL ? cases[i].before : 0;
+        v.opens -= cases[i].type == REQ_OPEN ? cases[i].before : 0;
         assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends), 0);
         message_begin(&w, buf, sizeof buf, cases[i].type);
         message_put_number(&w, cases[i].version);
@@ -626,8 +625,8 @@ static void a_hostile_gate_gets_nothing(void **state)
             message_put_number(&w, 0);
         message_parse(&r, buf, w.len);
         struct ear e = hear();
-        int rc = cases[i].type == MESSAGE_SEAL ? vault_give_seal(&v, &usual, &r, ends[0])
-                                               : vault_give_open(&v, &usual, &r, ends[0]);
+        int rc = cases[i].type == REQ_SEAL ? vault_give_seal(&v, &usual, &r, ends[0])
+                                           : vault_give_open(&v, &usual, &r, ends[0]);
         heard(e);
         if (rc >= 0 || !said_one_line() || strstr(said, cases[i].why) == NULL)
             fail_msg("%s: %d, said: %s", cases[i].name, rc, said);

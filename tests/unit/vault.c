@@ -358,7 +358,7 @@ static int ask_raw(struct vault *v, giver *give, const struct message_writer *w,
 static void write_chain_request(struct message_writer *w, uint8_t *buf, size_t size, unsigned rsa,
                                 unsigned ecdsa, unsigned ed25519)
 {
-    message_begin(w, buf, size, MESSAGE_CHAIN);
+    message_begin(w, buf, size, REQ_CHAIN);
     message_put_text(w, "mail.example.org");
     message_put_number(w, rsa);
     message_put_number(w, ecdsa);
@@ -394,7 +394,7 @@ static void a_client_gets_the_chain_that_it_can_check(void **state)
                             cases[i].ed25519);
         assert_int_equal(ask_raw(&v, vault_give_chain, &w, &r, buf), 0);
         assert_string_equal(said, "");
-        assert_int_equal(r.type, MESSAGE_CHAIN_IS);
+        assert_int_equal(r.type, ANS_CHAIN);
         assert_true((message_get_number(&r, 1) == 0) == (cases[i].chosen >= 0));
         const uint8_t *der = message_get_bytes(&r, MESSAGE_MAX, &len);
         size_t staple_len;
@@ -425,7 +425,7 @@ static void an_expired_certificate_is_served_with_a_line_in_the_log(void **state
     v.pairs[0].chain.not_after = 1000000000;
     write_chain_request(&w, request, sizeof request, true, true, true);
     assert_int_equal(ask_raw(&v, vault_give_chain, &w, &r, buf), 0);
-    assert_int_equal(r.type, MESSAGE_CHAIN_IS);
+    assert_int_equal(r.type, ANS_CHAIN);
     assert_true(said_one_line() && strstr(said, "expired") && strstr(said, "ec.pem"));
     vault_wipe(&v);
 }
@@ -456,18 +456,18 @@ static void malformed_chain_messages_end_the_connection(void **state)
             fail_msg("%zu of %zu bytes: %d: %s", len, whole, rc, said);
     }
     memset(long_name, 'a', sizeof long_name - 1);
-    message_begin(&w, request, sizeof request, MESSAGE_CHAIN);
+    message_begin(&w, request, sizeof request, REQ_CHAIN);
     message_put_bytes(&w, long_name, HELLO_NAME_MAX + 1);
     for (int i = 0; i < 4; i++)
         message_put_number(&w, 1);
     assert_int_equal(ask_raw(&v, vault_give_chain, &w, &r, buf), -EBADMSG);
-    message_begin(&w, request, sizeof request, MESSAGE_CHAIN);
+    message_begin(&w, request, sizeof request, REQ_CHAIN);
     message_put_bytes(&w, "a\0b", 3);
     for (int i = 0; i < 4; i++)
         message_put_number(&w, 1);
     assert_int_equal(ask_raw(&v, vault_give_chain, &w, &r, buf), -EBADMSG);
     for (int bad = 0; bad < 4; bad++) {
-        message_begin(&w, request, sizeof request, MESSAGE_CHAIN);
+        message_begin(&w, request, sizeof request, REQ_CHAIN);
         message_put_text(&w, "a");
         for (int i = 0; i < 4; i++)
             message_put_number(&w, i == bad ? 3 : 1);
@@ -501,7 +501,7 @@ static size_t write_digest_info(uint8_t *out, unsigned bits)
 static void write_sign_request(struct message_writer *w, uint8_t *buf, size_t size, uint64_t how,
                                const uint8_t *data, size_t len)
 {
-    message_begin(w, buf, size, MESSAGE_SIGN);
+    message_begin(w, buf, size, REQ_SIGN);
     message_put_number(w, how);
     message_put_bytes(w, data, len);
 }
@@ -564,7 +564,7 @@ static void signatures_are_good_for_every_key_and_scheme(void **state)
         if (ask_raw(&v, vault_give_signature, &w, &r, buf) != 0)
             fail_msg("%s, scheme %d: %s", cases[i].key, (int)cases[i].how, said);
         assert_string_equal(said, "");
-        assert_int_equal(r.type, MESSAGE_SIGNATURE);
+        assert_int_equal(r.type, ANS_SIGNATURE);
         const uint8_t *sig = message_get_bytes(&r, 1024, &len);
         assert_true(message_complete(&r) && len > 0);
         put_file("data", data, data_len);
@@ -593,7 +593,7 @@ static void a_second_signature_is_refused(void **state)
     open_vault(&v, "ec", NULL);
     write_sign_request(&w, request, sizeof request, SIGN_ECDSA, hash, sizeof hash);
     assert_int_equal(ask_raw(&v, vault_give_signature, &w, &r, buf), 0);
-    assert_int_equal(r.type, MESSAGE_SIGNATURE);
+    assert_int_equal(r.type, ANS_SIGNATURE);
     /* The very same one, another one: it makes no difference. */
     for (int i = 0; i < 2; i++) {
         hash[0] = (uint8_t)(i + 1);
@@ -681,7 +681,7 @@ static void what_no_handshake_needs_is_not_signed(void **state)
         vault_wipe(&v);
         if (rc != (cases[i].ok ? 0 : -EBADMSG))
             fail_msg("%s: %d: %s", cases[i].name, rc, said);
-        assert_int_equal(r.type, cases[i].ok ? MESSAGE_SIGNATURE : 0);
+        assert_int_equal(r.type, cases[i].ok ? ANS_SIGNATURE : 0);
         if (!cases[i].ok)
             assert_true(said_one_line());
     }
@@ -762,7 +762,7 @@ static void talk(struct vault *v, giver *give, struct gate *g)
     g->fd = s[0];
     assert_int_equal(pthread_create(&thread, NULL, ask_once, g), 0);
     assert_int_equal(message_receive(s[1], &r, buf, sizeof buf, false), 0);
-    assert_int_equal(r.type, g->hello != NULL ? MESSAGE_CHAIN : MESSAGE_SIGN);
+    assert_int_equal(r.type, g->hello != NULL ? REQ_CHAIN : REQ_SIGN);
     int rc = give(v, &r, s[1]);
     (void)close(s[1]);
     assert_int_equal(pthread_join(thread, NULL), 0);
@@ -816,13 +816,13 @@ static void the_gate_takes_no_answer_but_the_one_it_asked_for(void **state)
         bool trailing; /* bytes behind it */
         int result;
     } cases[] = {
-        {"as it should be", MESSAGE_SIGNATURE, 70, false, false, 0},
-        {"the end of the session", MESSAGE_DRAIN, 0, false, false, -ECANCELED},
-        {"the end of the handler", MESSAGE_EXITED, 0, false, false, -ECHILD},
-        {"another type", MESSAGE_CHAIN_IS, 70, false, false, -ECANCELED},
-        {"longer than there is room", MESSAGE_SIGNATURE, 73, false, false, -EBADMSG},
-        {"bytes behind it", MESSAGE_SIGNATURE, 70, false, true, -EBADMSG},
-        {"nobody", MESSAGE_SIGNATURE, 0, true, false, -ECANCELED},
+        {"as it should be", ANS_SIGNATURE, 70, false, false, 0},
+        {"the end of the session", EVENT_DRAIN, 0, false, false, -ECANCELED},
+        {"the end of the handler", EVENT_HANDLER_EXITED, 0, false, false, -ECHILD},
+        {"another type", ANS_CHAIN, 70, false, false, -ECANCELED},
+        {"longer than there is room", ANS_SIGNATURE, 73, false, false, -EBADMSG},
+        {"bytes behind it", ANS_SIGNATURE, 70, false, true, -EBADMSG},
+        {"nobody", ANS_SIGNATURE, 0, true, false, -ECANCELED},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -832,7 +832,7 @@ static void the_gate_takes_no_answer_but_the_one_it_asked_for(void **state)
         int s[2];
         assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, s), 0);
         message_begin(&w, answer, sizeof answer, cases[i].type);
-        if (cases[i].type != MESSAGE_DRAIN)
+        if (cases[i].type != EVENT_DRAIN)
             message_put_bytes(&w, filler, cases[i].len);
         if (cases[i].trailing)
             message_put_number(&w, 0);
@@ -862,7 +862,7 @@ static void an_empty_signature_is_a_refusal(void **state)
     int s[2];
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, s), 0);
-    message_begin(&w, answer, sizeof answer, MESSAGE_SIGNATURE);
+    message_begin(&w, answer, sizeof answer, ANS_SIGNATURE);
     message_put_bytes(&w, "", 0);
     assert_int_equal(message_send(s[1], &w, NULL, 0), 0);
     int rc = vault_ask_signature(s[0], SIGN_ECDSA, hash, sizeof hash, sig, &sig_len);
