@@ -3,7 +3,6 @@
 
 #include "memory.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include <wolfssl/options.h>
@@ -68,9 +67,9 @@ static int decode_ed25519(ed25519_key *ed, const uint8_t *der, word32 len)
 }
 
 /* Returns 0 or wolfSSL's error; in the end the key is to be released either way. */
-static int decode_key(struct key *k, enum key_kind kind, const uint8_t *der, word32 len)
+static int decode_key(struct key *k, enum key_kind kind, struct bytes der)
 {
-    word32 at = 0;
+    word32 at = 0, len = (word32)der.len;
     int error;
 
     memset(k, 0, sizeof *k);
@@ -78,12 +77,12 @@ static int decode_key(struct key *k, enum key_kind kind, const uint8_t *der, wor
     switch (k->kind) {
     case KEY_RSA:
         error = wc_InitRsaKey(&k->as.rsa, NULL);
-        return error != 0 ? error : wc_RsaPrivateKeyDecode(der, &at, &k->as.rsa, len);
+        return error != 0 ? error : wc_RsaPrivateKeyDecode(der.at, &at, &k->as.rsa, len);
     case KEY_ECDSA:
         error = wc_ecc_init(&k->as.ecc);
-        return error != 0 ? error : wc_EccPrivateKeyDecode(der, &at, &k->as.ecc, len);
+        return error != 0 ? error : wc_EccPrivateKeyDecode(der.at, &at, &k->as.ecc, len);
     case KEY_ED25519:
-        return decode_ed25519(&k->as.ed, der, len);
+        return decode_ed25519(&k->as.ed, der.at, len);
     default:
         return BAD_FUNC_ARG;
     }
@@ -110,26 +109,26 @@ static int public_half(struct key *k, bool thorough, uint8_t *out, word32 *len)
     }
 }
 
-static __attribute__((noinline)) int match(const uint8_t *der, size_t len, const struct chain *c,
-                                           bool thorough)
+static __attribute__((noinline)) enum key_match match(struct bytes der, const struct chain *c,
+                                                      bool thorough)
 {
     uint8_t public[KEYS_SIGNATURE_MAX];
     word32 public_len = sizeof public;
     struct key k;
-    int error = decode_key(&k, c->kind, der, (word32)len);
+    int error = decode_key(&k, c->kind, der);
 
     if (error == 0)
         error = public_half(&k, thorough, public, &public_len);
     release(&k);
     if (error != 0)
-        return -ENOTSUP;
-    if (memmem(c->der + c->public_at, c->public_len, public, public_len) == NULL)
-        return -EKEYREJECTED;
-    return 0;
+        return KEY_UNUSABLE;
+    return memmem(c->der + c->public_at, c->public_len, public, public_len) != NULL
+               ? KEY_MATCHES
+               : KEY_OF_ANOTHER;
 }
 
-static __attribute__((noinline)) int decrypt(uint8_t *key, size_t *len, enum key_form form,
-                                             const char *password)
+static __attribute__((noinline)) bool decrypt(uint8_t *key, size_t *len, enum key_form form,
+                                              const char *password)
 {
     int password_len = (int)strlen(password);
     int n;
@@ -145,47 +144,46 @@ static __attribute__((noinline)) int decrypt(uint8_t *key, size_t *len, enum key
     }
     /* A wrong password shows only in that nothing of sense comes out. */
     if (n <= 0 || key[0] != (ASN_SEQUENCE | ASN_CONSTRUCTED))
-        return -EKEYREJECTED;
+        return false;
     *len = (size_t)n;
-    return 0;
+    return true;
 }
 
-int keys_decrypt(uint8_t *key, size_t *len, enum key_form *form, const char *password)
+bool keys_decrypt(uint8_t *key, size_t *len, enum key_form *form, const char *password)
 {
-    int rc = decrypt(key, len, *form, password);
+    bool decrypted = decrypt(key, len, *form, password);
 
     wipe_stack(KEY_RSA);
-    if (rc == 0)
+    if (decrypted)
         *form = KEY_FORM_PLAIN;
-    return rc;
+    return decrypted;
 }
 
-int keys_match(const uint8_t *der, size_t len, const struct chain *c, bool thorough)
+enum key_match keys_match(struct bytes der, const struct chain *c, bool thorough)
 {
-    int rc = match(der, len, c, thorough);
+    enum key_match result = match(der, c, thorough);
 
     wipe_stack(c->kind);
-    return rc;
+    return result;
 }
 
-static int sign_rsa_pkcs1(RsaKey *rsa, WC_RNG *rng, const uint8_t *data, word32 len, uint8_t *sig,
-                          word32 *sig_len)
+/* A faulty RSA signature gives the key away: none leaves unchecked. */
+static int sign_rsa_pkcs1(RsaKey *rsa, WC_RNG *rng, struct bytes data, struct signature *sig)
 {
     uint8_t check[CHECK_MAX];
-    int n = wc_RsaSSL_Sign(data, len, sig, *sig_len, rsa, rng);
+    int n = wc_RsaSSL_Sign(data.at, (word32)data.len, sig->bytes, sizeof sig->bytes, rsa, rng);
 
     if (n < 0)
         return n;
-    *sig_len = (word32)n;
-    /* A faulty RSA signature gives the key away: none leaves unchecked. */
-    n = wc_RsaSSL_Verify(sig, *sig_len, check, sizeof check, rsa);
+    sig->len = (size_t)n;
+    n = wc_RsaSSL_Verify(sig->bytes, (word32)sig->len, check, sizeof check, rsa);
     if (n < 0)
         return n;
-    return (word32)n == len && memcmp(check, data, len) == 0 ? 0 : SIG_VERIFY_E;
+    return (size_t)n == data.len && memcmp(check, data.at, data.len) == 0 ? 0 : SIG_VERIFY_E;
 }
 
-static int sign_rsa_pss(RsaKey *rsa, WC_RNG *rng, enum sign_as how, const uint8_t *data, word32 len,
-                        uint8_t *sig, word32 *sig_len)
+static int sign_rsa_pss(RsaKey *rsa, WC_RNG *rng, enum sign_as how, struct bytes data,
+                        struct signature *sig)
 {
     uint8_t check[KEYS_SIGNATURE_MAX];
     enum wc_HashType hash = WC_HASH_TYPE_SHA256;
@@ -198,32 +196,39 @@ static int sign_rsa_pss(RsaKey *rsa, WC_RNG *rng, enum sign_as how, const uint8_
         hash = WC_HASH_TYPE_SHA512;
         mgf = WC_MGF1SHA512;
     }
-    int n =
-        wc_RsaPSS_Sign_ex(data, len, sig, *sig_len, hash, mgf, RSA_PSS_SALT_LEN_DEFAULT, rsa, rng);
+    int n = wc_RsaPSS_Sign_ex(data.at, (word32)data.len, sig->bytes, sizeof sig->bytes, hash, mgf,
+                              RSA_PSS_SALT_LEN_DEFAULT, rsa, rng);
     if (n < 0)
         return n;
-    *sig_len = (word32)n;
-    n = wc_RsaPSS_VerifyCheck(sig, *sig_len, check, sizeof check, data, len, hash, mgf, rsa);
+    sig->len = (size_t)n;
+    n = wc_RsaPSS_VerifyCheck(sig->bytes, (word32)sig->len, check, sizeof check, data.at,
+                              (word32)data.len, hash, mgf, rsa);
     return n < 0 ? n : 0;
 }
 
-static int sign_with(struct key *k, WC_RNG *rng, enum sign_as how, const uint8_t *data, word32 len,
-                     uint8_t *sig, word32 *sig_len)
+static int sign_with(struct key *k, WC_RNG *rng, enum sign_as how, struct bytes data,
+                     struct signature *sig)
 {
+    word32 len = sizeof sig->bytes;
+    int error;
+
     switch (how) {
     case SIGN_ECDSA:
-        return wc_ecc_sign_hash(data, len, sig, sig_len, rng, &k->as.ecc);
+        error = wc_ecc_sign_hash(data.at, (word32)data.len, sig->bytes, &len, rng, &k->as.ecc);
+        break;
     case SIGN_ED25519:
-        return wc_ed25519_sign_msg(data, len, sig, sig_len, &k->as.ed);
+        error = wc_ed25519_sign_msg(data.at, (word32)data.len, sig->bytes, &len, &k->as.ed);
+        break;
     case SIGN_RSA_PKCS1:
-        return sign_rsa_pkcs1(&k->as.rsa, rng, data, len, sig, sig_len);
+        return sign_rsa_pkcs1(&k->as.rsa, rng, data, sig);
     default:
-        return sign_rsa_pss(&k->as.rsa, rng, how, data, len, sig, sig_len);
+        return sign_rsa_pss(&k->as.rsa, rng, how, data, sig);
     }
+    sig->len = len;
+    return error;
 }
 
-static int sign_once(struct key *k, enum sign_as how, const uint8_t *data, word32 len, uint8_t *sig,
-                     word32 *sig_len)
+static int sign_once(struct key *k, enum sign_as how, struct bytes data, struct signature *sig)
 {
     WC_RNG rng;
     int error = wc_InitRng(&rng);
@@ -235,35 +240,32 @@ static int sign_once(struct key *k, enum sign_as how, const uint8_t *data, word3
         error = wc_RsaSetRNG(&k->as.rsa, &rng);
 #endif
     if (error == 0)
-        error = sign_with(k, &rng, how, data, len, sig, sig_len);
+        error = sign_with(k, &rng, how, data, sig);
     (void)wc_FreeRng(&rng);
     return error;
 }
 
-static __attribute__((noinline)) int decode_and_sign(const uint8_t *der, size_t der_len,
-                                                     enum key_kind kind, enum sign_as how,
-                                                     const uint8_t *data, size_t len, uint8_t *sig,
-                                                     word32 *sig_len)
+static __attribute__((noinline)) int decode_and_sign(const struct key_der *key, enum sign_as how,
+                                                     struct bytes data, struct signature *sig)
 {
     struct key k;
-    int error = decode_key(&k, kind, der, (word32)der_len);
+    int error = decode_key(&k, key->kind, key->der);
 
     if (error == 0)
-        error = sign_once(&k, how, data, (word32)len, sig, sig_len);
+        error = sign_once(&k, how, data, sig);
     release(&k);
     return error;
 }
 
-int keys_sign(const uint8_t *der, size_t der_len, enum key_kind kind, enum sign_as how,
-              const uint8_t *data, size_t len, uint8_t *sig, size_t *sig_len, const char **why)
+bool keys_sign(const struct key_der *key, enum sign_as how, struct bytes data,
+               struct signature *sig, const char **why)
 {
-    word32 n = (word32)*sig_len;
-    int error = decode_and_sign(der, der_len, kind, how, data, len, sig, &n);
+    sig->len = 0;
+    int error = decode_and_sign(key, how, data, sig);
 
-    wipe_stack(kind);
-    *sig_len = n;
+    wipe_stack(key->kind);
     *why = error == 0 ? "" : wc_GetErrorString(error);
-    return error == 0 ? 0 : -EIO;
+    return error == 0;
 }
 
 void keys_make_room(enum key_kind kind)

@@ -4,6 +4,7 @@
 #ifndef POSTERN_KEYS_H
 #define POSTERN_KEYS_H
 
+#include "bytes.h"
 #include "certs.h"
 #include "chain.h"
 #include "message.h"
@@ -14,21 +15,36 @@
 
 #define KEYS_SIGNATURE_MAX 1024 /* RSA of 8192 bits */
 
-/* Proves that a key in DER belongs to the chain's leaf. `thorough` computes an ECDSA key's public
- * half instead of believing the file. Returns 0, -EKEYREJECTED for another one's key, or -ENOTSUP
- * if it is no key of the leaf's kind. Logs nothing. */
-int keys_match(const uint8_t *der, size_t len, const struct chain *c, bool thorough);
+/* A private key in DER. */
+struct key_der {
+    enum key_kind kind;
+    struct bytes der;
+};
+
+struct signature {
+    uint8_t bytes[KEYS_SIGNATURE_MAX];
+    size_t len;
+};
+
+enum key_match {
+    KEY_MATCHES,
+    KEY_OF_ANOTHER, /* it is the key of another certificate */
+    KEY_UNUSABLE    /* it is no key of that kind */
+};
+
+/* Proves that a key belongs to the chain's leaf, of whose kind it is to be. `thorough` computes an ECDSA
+ * key's public half instead of believing the file. Logs nothing. */
+enum key_match keys_match(struct bytes der, const struct chain *c, bool thorough);
 
 /* Decrypts a private key in place, which may become shorter, and whose form is then
- * KEY_FORM_PLAIN. Returns 0, or -EKEYREJECTED if the password is not the right one or the library
- * does not know this kind of encryption. Logs nothing. */
-int keys_decrypt(uint8_t *key, size_t *len, enum key_form *form, const char *password);
+ * KEY_FORM_PLAIN. Returns false if the password is not the right one or the library does not know this
+ * kind of encryption. Logs nothing. */
+bool keys_decrypt(uint8_t *key, size_t *len, enum key_form *form, const char *password);
 
-/* Signs data (what it is, `how` says) with a key in DER. *sig_len is the room in sig, at most
- * KEYS_SIGNATURE_MAX, then the length. RSA signatures are verified before they are given out: a
- * faulty one would give the key away. Returns 0, or -EIO and the library's reason in *why. */
-int keys_sign(const uint8_t *der, size_t der_len, enum key_kind kind, enum sign_as how,
-              const uint8_t *data, size_t len, uint8_t *sig, size_t *sig_len, const char **why);
+/* Signs data (what it is, `how` says). RSA signatures are verified before they are given out: a faulty one
+ * would give the key away. Returns true; or false, and the library's reason in *why. */
+bool keys_sign(const struct key_der *key, enum sign_as how, struct bytes data,
+               struct signature *sig, const char **why);
 
 /* Before the first signature of a process that has inherited no tables: has memory at hand for those that
  * the library lays out for a key of this kind. Nothing can fail. */

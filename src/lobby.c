@@ -38,8 +38,8 @@ static enum step end_system(struct lobby *l, const char *what, int error)
     return end(l, ENDING_SYSTEM);
 }
 
-/* What comes of having told the client something, or not. */
-static enum step told(struct lobby *l, int rc)
+/* The next step after a write to the client. */
+static enum step after_write(struct lobby *l, int rc)
 {
     if (rc == -ENOMEM || rc == -ENOBUFS || rc == -EMSGSIZE)
         return end_system(l, "write to the client", rc);
@@ -97,14 +97,9 @@ static enum step say_end(struct lobby *l, enum occasion occasion, const struct c
 }
 
 /* Takes len bytes that io_peek() has shown: those behind the line's end stay in the kernel. */
-static int take(const struct lobby *l, char *buf, size_t len)
+static bool take(const struct lobby *l, char *buf, size_t len)
 {
-    if (l->no_peek)
-        return 0;
-    ssize_t n = io_read(l->in, buf, len);
-    if (n < 0)
-        return (int)n;
-    return (size_t)n == len ? 0 : -EIO;
+    return l->no_peek || io_read(l->in, buf, len) == (ssize_t)len;
 }
 
 /* NUL and a CR that no LF follows have no place in any of these protocols. */
@@ -116,41 +111,67 @@ static bool is_clean(const char *line, size_t len)
     return true;
 }
 
-static int wait_for_client(struct lobby *l)
+/* What came of reading a line, or waiting for one. */
+enum line_result {
+    LINE_READ,
+    LINE_CLIENT_LEFT,
+    LINE_TOO_LONG,
+    LINE_BAD_BYTES, /* bytes that no line may have */
+    LINE_TIMEOUT,
+    LINE_HANDLER_EXITED,
+    LINE_STOP,  /* the monitor wants the end */
+    LINE_FAILED /* the system failed: l->error */
+};
+
+static enum line_result wait_for_client(struct lobby *l)
 {
     int rc = io_wait(l->in, POLLIN, l->watch, l->deadline);
 
-    return rc == -ECANCELED ? l->host->order(l->host->gate) : rc;
+    if (rc == 0)
+        return LINE_READ;
+    if (rc == -ETIMEDOUT)
+        return LINE_TIMEOUT;
+    if (rc != -ECANCELED) {
+        l->error = rc;
+        return LINE_FAILED;
+    }
+    switch (l->host->order(l->host->gate)) {
+    case ORDER_GO_ON:
+        return LINE_READ;
+    case ORDER_HANDLER_EXITED:
+        return LINE_HANDLER_EXITED;
+    default:
+        return LINE_STOP;
+    }
 }
 
-/* Reads one line, up to its LF and not a byte further, into l->line. Returns 0; -EPIPE: the client
- * left; -EMSGSIZE; -EBADMSG: bytes that must not be; -ETIMEDOUT; -ECHILD; -ECANCELED. */
-static int read_line(struct lobby *l)
+/* Reads one line, up to its LF and not a byte further, into l->line. */
+static enum line_result read_line(struct lobby *l)
 {
     l->line_len = 0;
     while (l->line_len < sizeof l->line) {
         char *at = l->line + l->line_len;
         ssize_t n = io_peek(l->in, at, sizeof l->line - l->line_len, &l->no_peek);
         if (n == -EAGAIN) {
-            int rc = wait_for_client(l);
-            if (rc < 0)
-                return rc;
+            enum line_result result = wait_for_client(l);
+            if (result != LINE_READ)
+                return result;
             continue;
         }
         if (n <= 0)
-            return -EPIPE;
+            return LINE_CLIENT_LEFT;
         const char *lf = memchr(at, '\n', (size_t)n);
         size_t len = lf != NULL ? (size_t)(lf - at) + 1 : (size_t)n;
-        if (take(l, at, len) < 0)
-            return -EPIPE;
+        if (!take(l, at, len))
+            return LINE_CLIENT_LEFT;
         l->line_len += len;
         l->received += len;
         if (!is_clean(l->line, l->line_len))
-            return -EBADMSG;
+            return LINE_BAD_BYTES;
         if (lf != NULL)
-            return 0;
+            return LINE_READ;
     }
-    return -EMSGSIZE;
+    return LINE_TOO_LONG;
 }
 
 /* What the handler said last before it exited. */
@@ -175,30 +196,30 @@ static void complain_of_bytes(const struct lobby *l)
         complain(l, "client sent a NUL or a bare CR before TLS: connection closed");
 }
 
-/* Why there is no line. */
-static enum step no_line(struct lobby *l, int error)
+/* Ends the lobby since there is no line. */
+static enum step no_line(struct lobby *l, enum line_result result)
 {
-    switch (error) {
-    case -EPIPE:
+    switch (result) {
+    case LINE_CLIENT_LEFT:
         return end(l, ENDING_LEFT);
-    case -ECANCELED:
+    case LINE_STOP:
         return say_end(l, SAY_UNAVAILABLE, NULL, ENDING_SIGTERM);
-    case -ECHILD:
+    case LINE_HANDLER_EXITED:
         read_rest(l);
         (void)send_text(l, l->reply, l->reply_len);
         return end(l, ENDING_HANDLER_CLOSE);
-    case -ETIMEDOUT:
+    case LINE_TIMEOUT:
         note(l, "client did nothing useful before --timeout-lobby was over");
         return say_end(l, SAY_TIMEOUT, NULL, ENDING_TIMEOUT_LOBBY);
-    case -EMSGSIZE:
+    case LINE_TOO_LONG:
         complain(l, "client sent a line of more than 1000 bytes before TLS: connection closed");
         return say_end(l, SAY_TOO_LONG, NULL, ENDING_PROTOCOL);
-    case -EBADMSG:
+    case LINE_BAD_BYTES:
         complain_of_bytes(l);
         return say_end(l, SAY_TOO_LONG, NULL, ENDING_PROTOCOL);
     default:
         (void)say(l, SAY_UNAVAILABLE, NULL);
-        return end_system(l, "wait for the client", error);
+        return end_system(l, "wait for the client", l->error);
     }
 }
 
@@ -213,15 +234,15 @@ static bool has_more(struct lobby *l)
     return poll(&p, 1, 0) > 0 && (p.revents & POLLIN) != 0;
 }
 
-/* The gate's errand came to nothing; `what` completes "cannot". */
-static enum step no_errand(struct lobby *l, const struct command *c, const char *what, int error)
+/* Starting or stopping the handler failed. */
+static enum step handler_failed(struct lobby *l, const struct command *c, enum asked result)
 {
-    (void)say(l, SAY_UNAVAILABLE, c);
-    if (error == -ENOEXEC)
-        return end(l, ENDING_NO_HANDLER);
-    if (error == -ECANCELED || error == -EPIPE)
-        return end(l, ENDING_SIGTERM);
-    return end_system(l, what, error);
+    static const enum ending endings[] = {[ASK_NOTHING] = ENDING_NO_HANDLER,
+                                          [ASK_HANDLER_EXITED] = ENDING_SIGTERM,
+                                          [ASK_STOP] = ENDING_SIGTERM,
+                                          [ASK_FAILED] = ENDING_SYSTEM};
+
+    return say_end(l, SAY_UNAVAILABLE, c, endings[result]);
 }
 
 static void close_handler(struct lobby *l)
@@ -237,7 +258,7 @@ static void close_handler(struct lobby *l)
 static enum step start_tls(struct lobby *l, const struct command *c)
 {
     if (c->argument_len > 0)
-        return told(l, say(l, SAY_MALFORMED, c));
+        return after_write(l, say(l, SAY_MALFORMED, c));
     if (has_more(l)) {
         complain(
             l, "plaintext behind STARTTLS: an injection attack (CVE-2011-0411): connection closed");
@@ -246,13 +267,13 @@ static enum step start_tls(struct lobby *l, const struct command *c)
     if (!l->setting.tls) {
         if (is_worth_a_line(l, "STARTTLS", true))
             complain(l, "STARTTLS refused: certificate or key cannot be used, see above");
-        return told(l, say(l, SAY_NO_TLS, c));
+        return after_write(l, say(l, SAY_NO_TLS, c));
     }
     if (l->to_handler >= 0) {
         close_handler(l);
-        int rc = l->host->stop(l->host->gate);
-        if (rc < 0)
-            return no_errand(l, c, "have the handler ended before TLS", rc);
+        enum asked result = l->host->stop(l->host->gate);
+        if (result != ASK_OK)
+            return handler_failed(l, c, result);
     }
     return say(l, SAY_BEGIN_TLS, c) < 0 ? end(l, ENDING_LEFT) : STEP_TLS;
 }
@@ -269,29 +290,49 @@ static enum step refuse(struct lobby *l, enum occasion occasion, const struct co
                        login ? "; if a password was sent with it, it was sent in plaintext" : "");
         note(l, text);
     }
-    return told(l, say(l, occasion, c));
+    return after_write(l, say(l, occasion, c));
 }
 
-/* Takes the next line of the handler's out of l->reply, reading on as needed. Returns its length
- * with the line end, 0 at the end of the handler's output, or a negative errno. */
-static ssize_t handler_line(struct lobby *l)
+/* What came of reading the handler's answer, or writing to it. */
+enum answer_result {
+    ANSWER_READ,
+    ANSWER_ENDED, /* the handler has closed its end */
+    ANSWER_LATE,
+    ANSWER_MISPLACED, /* it has no place before TLS, or no end */
+    ANSWER_FAILED     /* the system failed: l->error */
+};
+
+/* Sorts what io_wait(), io_read() or io_write_all() says of the handler. */
+static enum answer_result answer_failed(struct lobby *l, ssize_t error)
+{
+    if (error == -ETIMEDOUT)
+        return ANSWER_LATE;
+    if (error == 0 || error == -EPIPE || error == -ECONNRESET)
+        return ANSWER_ENDED;
+    l->error = (int)error;
+    return ANSWER_FAILED;
+}
+
+/* Reads until the handler's next line is whole, which l->reply begins with then; *len is its length with
+ * the line end. */
+static enum answer_result handler_line(struct lobby *l, size_t *len)
 {
     for (;;) {
         const char *lf = memchr(l->reply, '\n', l->reply_len);
-        if (lf != NULL)
-            return lf - l->reply + 1;
+        if (lf != NULL) {
+            *len = (size_t)(lf - l->reply) + 1;
+            return ANSWER_READ;
+        }
         if (l->reply_len == sizeof l->reply)
-            return -EMSGSIZE;
+            return ANSWER_MISPLACED;
         ssize_t n =
             io_read(l->from_handler, l->reply + l->reply_len, sizeof l->reply - l->reply_len);
-        if (n == -EAGAIN) {
-            int rc = io_wait(l->from_handler, POLLIN, -1, l->deadline);
-            if (rc < 0)
-                return rc;
-            continue;
-        }
-        if (n <= 0)
-            return n;
+        if (n == -EAGAIN)
+            n = io_wait(l->from_handler, POLLIN, -1, l->deadline);
+        else if (n == 0)
+            return ANSWER_ENDED;
+        if (n < 0)
+            return answer_failed(l, n);
         l->reply_len += (size_t)n;
     }
 }
@@ -305,23 +346,25 @@ static size_t without_line_end(const char *line, size_t len)
     return len;
 }
 
-/* Why the handler's answer is not whole. */
-static enum step no_answer(struct lobby *l, const struct reply *r, ssize_t error)
+/* Ends the lobby since the handler's answer is not whole. */
+static enum step no_answer(struct lobby *l, const struct reply *r, enum answer_result result)
 {
     if (r != NULL && r->preauth)
         complain(l,
                  "handler greets with PREAUTH: it takes the client for logged in, so it can't be "
                  "used with --starttls; use immediate TLS, or a login program");
-    else if (error == -ETIMEDOUT)
+    else if (result == ANSWER_LATE)
         complain(l, "handler did not answer before --timeout-lobby was over");
-    else if (error == 0 || error == -EPIPE || error == -ECONNRESET)
+    else if (result == ANSWER_ENDED)
         complain(l, "handler ended before its answer was whole");
-    else if (error == -EBADMSG || error == -EMSGSIZE)
+    else if (result == ANSWER_MISPLACED)
         complain(l, "handler gave an answer that has no place before TLS");
-    else
-        return no_errand(l, NULL, "speak to the handler", (int)error);
+    else {
+        (void)say(l, SAY_UNAVAILABLE, NULL);
+        return end_system(l, "speak to the handler", l->error);
+    }
     return say_end(l, SAY_UNAVAILABLE, NULL,
-                   error == -ETIMEDOUT ? ENDING_TIMEOUT_LOBBY : ENDING_HANDLER_CLOSE);
+                   result == ANSWER_LATE ? ENDING_TIMEOUT_LOBBY : ENDING_HANDLER_CLOSE);
 }
 
 /* Passes the handler's whole answer to command c on, edited. */
@@ -333,16 +376,17 @@ static enum step pass_answer(struct lobby *l, const struct command *c)
     enum reply_state state = REPLY_MORE;
 
     while (state == REPLY_MORE) {
-        ssize_t n = handler_line(l);
-        if (n <= 0)
-            return no_answer(l, &r, n);
-        state = l->dialect->reply(&r, l->reply, without_line_end(l->reply, (size_t)n), &out);
-        l->reply_len -= (size_t)n;
+        size_t n = 0;
+        enum answer_result result = handler_line(l, &n);
+        if (result != ANSWER_READ)
+            return no_answer(l, &r, result);
+        state = l->dialect->reply(&r, l->reply, without_line_end(l->reply, n), &out);
+        l->reply_len -= n;
         memmove(l->reply, l->reply + n, l->reply_len);
         if (state == REPLY_BROKEN || out.full)
-            return no_answer(l, &r, -EBADMSG);
+            return no_answer(l, &r, ANSWER_MISPLACED);
     }
-    return told(l, send_text(l, buf, out.len));
+    return after_write(l, send_text(l, buf, out.len));
 }
 
 /* Gives the line that has just been read to the handler. */
@@ -350,7 +394,7 @@ static enum step pass_line(struct lobby *l)
 {
     int rc = io_write_all(l->to_handler, l->line, l->line_len, -1, l->deadline);
 
-    return rc < 0 ? no_answer(l, NULL, rc) : STEP_ON;
+    return rc < 0 ? no_answer(l, NULL, answer_failed(l, rc)) : STEP_ON;
 }
 
 /* Gives the first n bytes of what the handler has said to the client as they are. */
@@ -369,9 +413,9 @@ static enum step pass_response(struct lobby *l)
     bool announced;
 
     do {
-        int rc = read_line(l);
-        if (rc < 0)
-            return no_line(l, rc);
+        enum line_result result = read_line(l);
+        if (result != LINE_READ)
+            return no_line(l, result);
         size_t len = without_line_end(l->line, l->line_len);
         announced = len > 1 && l->line[0] == '{' && l->line[len - 1] == '}';
         if (pass_line(l) != STEP_ON)
@@ -387,17 +431,18 @@ static enum step try_to_leave(struct lobby *l, const struct command *c)
     enum step step = pass_line(l);
 
     while (step == STEP_ON) {
-        ssize_t n = handler_line(l);
-        if (n <= 0)
-            return no_answer(l, NULL, n);
-        switch (l->dialect->answer(c, l->reply, without_line_end(l->reply, (size_t)n))) {
+        size_t n = 0;
+        enum answer_result result = handler_line(l, &n);
+        if (result != ANSWER_READ)
+            return no_answer(l, NULL, result);
+        switch (l->dialect->answer(c, l->reply, without_line_end(l->reply, n))) {
         case ANSWER_YES:
             return pass_raw(l, l->reply_len) < 0 ? end(l, ENDING_LEFT) : STEP_RELAY;
         case ANSWER_MORE:
-            step = pass_raw(l, (size_t)n) < 0 ? end(l, ENDING_LEFT) : STEP_ON;
+            step = pass_raw(l, n) < 0 ? end(l, ENDING_LEFT) : STEP_ON;
             break;
         case ANSWER_CHALLENGE:
-            if (++l->commands > LOBBY_COMMANDS_MAX || pass_raw(l, (size_t)n) < 0)
+            if (++l->commands > LOBBY_COMMANDS_MAX || pass_raw(l, n) < 0)
                 return say_end(l, SAY_TOO_MANY, NULL, ENDING_PROTOCOL);
             step = pass_response(l);
             break;
@@ -445,9 +490,9 @@ static enum step obey_alone(struct lobby *l, const struct command *c)
 {
     switch (c->kind) {
     case COMMAND_CAPABILITY:
-        return told(l, say(l, SAY_CAPABILITIES, c));
+        return after_write(l, say(l, SAY_CAPABILITIES, c));
     case COMMAND_HARMLESS:
-        return told(l, say(l, SAY_DONE, c));
+        return after_write(l, say(l, SAY_DONE, c));
     case COMMAND_QUIT:
         return say_end(l, SAY_BYE, c, ENDING_LEFT);
     default:
@@ -480,7 +525,7 @@ static enum step obey(struct lobby *l)
         return start_tls(l, &c);
     case COMMAND_MALFORMED:
     case COMMAND_LITERAL:
-        return told(l, say(l, SAY_MALFORMED, &c));
+        return after_write(l, say(l, SAY_MALFORMED, &c));
     case COMMAND_UNASKED:
         complain(l, "client sent data that nobody asked for before TLS: connection closed");
         return say_end(l, SAY_TOO_LONG, NULL, ENDING_PROTOCOL);
@@ -494,10 +539,10 @@ static enum step greet(struct lobby *l)
     static const struct command connection = {.kind = COMMAND_GREETING, .tag = ""};
 
     if (!policy_has_handler(l->policy))
-        return told(l, say(l, SAY_GREETING, NULL));
-    int rc = l->host->start(l->host->gate, &l->to_handler, &l->from_handler);
-    if (rc < 0)
-        return no_errand(l, NULL, "get the handler from the monitor", rc);
+        return after_write(l, say(l, SAY_GREETING, NULL));
+    enum asked result = l->host->start(l->host->gate, &l->to_handler, &l->from_handler);
+    if (result != ASK_OK)
+        return handler_failed(l, NULL, result);
     return pass_answer(l, &connection);
 }
 
@@ -510,9 +555,9 @@ enum lobby_outcome lobby_run(struct lobby *l)
     l->setting.passwords = policy_allows_passwords(l->policy);
     l->setting.mechanism_ok = policy_is_challenge;
     for (step = greet(l); step == STEP_ON;) {
-        int rc = read_line(l);
-        if (rc < 0) {
-            step = no_line(l, rc);
+        enum line_result result = read_line(l);
+        if (result != LINE_READ) {
+            step = no_line(l, result);
         } else if (++l->commands > LOBBY_COMMANDS_MAX) {
             complain(l, "client sent more than 20 commands before TLS: connection closed");
             step = say_end(l, SAY_TOO_MANY, NULL, ENDING_PROTOCOL);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The lobby: the plaintext conversation before STARTTLS, for any dialect. Layer 3. */
+/* The lobby: the plaintext conversation before STARTTLS, for any dialect. Layer 5. */
 #ifndef POSTERN_LOBBY_H
 #define POSTERN_LOBBY_H
 
+#include "ask.h"
 #include "dialect/dialect.h"
 #include "facts.h"
 #include "io.h"
@@ -20,14 +21,13 @@
 /* What the lobby asks of the gate that it belongs to. */
 struct lobby_gate {
     void *gate;
-    /* Starts the handler of the plaintext phase: to and from it; -ENOEXEC: that was impossible; -EPIPE
-     * or -ECANCELED: all is to end; or another negative errno. */
-    int (*start)(void *gate, int *to_handler, int *from_handler);
-    /* Ends it; its descriptors have been closed. Returns 0 or a negative errno, as `start` does. */
-    int (*stop)(void *gate);
-    /* Reads the order that `watch` announced. Returns 0: go on; -ECHILD: the handler has exited;
-     * -ECANCELED: end. */
-    int (*order)(void *gate);
+    /* Starts the handler of the plaintext phase: ASK_OK, and descriptors to and from it. The gate has told
+     * the log why the system failed (ASK_FAILED). */
+    enum asked (*start)(void *gate, int *to_handler, int *from_handler);
+    /* Stops it; its descriptors have been closed. */
+    enum asked (*stop)(void *gate);
+    /* Reads the order that `watch` announced. */
+    enum order (*order)(void *gate);
     /* Writes a line to the log; `wrong`: an attack or a fault, not just a refusal. */
     void (*note)(void *gate, bool wrong, const char *text);
 };
@@ -52,6 +52,7 @@ struct lobby {
     int to_handler, from_handler; /* for LOBBY_RELAY the caller's; else closed and -1 */
     uint64_t sent, received;      /* bytes to and from the client */
     /* Its own. */
+    int error;    /* the last thing that the system has refused, a negative errno */
     bool no_peek; /* the descriptor is no socket: it is read byte by byte */
     char line[LOBBY_LINE_MAX];
     size_t line_len; /* with its line end */

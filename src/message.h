@@ -40,6 +40,12 @@ enum message_type {
 /* The name of a type for the log; "unknown" for what is none. */
 const char *message_name(unsigned type);
 
+/* How grave a line for the log is. */
+enum gravity { GRAVITY_DETAIL, GRAVITY_NOTE, GRAVITY_ERROR };
+
+/* The longest time that REPORT_STEP tells, in microseconds: ten years. */
+#define TRACE_TIME_MAX 315360000000000
+
 /* What a key can be asked to sign: a hash, or for Ed25519 the message itself. */
 enum sign_as {
     SIGN_ECDSA = 1,

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "monitor.h"
 
+#include "answer.h"
 #include "io.h"
 #include "jail.h"
 #include "log.h"
 #include "policy.h"
-#include "service.h"
 #include "session.h"
-#include "steps.h"
+#include "monitor_trace.h"
 #include "vault.h"
 
 #include <errno.h>
@@ -73,7 +73,8 @@ static int fork_gate(struct session *s, monitor_gate *gate)
     }
     if (rc == 0 && s->gate_pid == 0) {
         (void)close(ends[0]);
-        _exit(gate(s->c, s->o, &s->jail, ends[1], s->o->ucspi_tls ? &s->ucspi : NULL, &s->trust));
+        gate(s->c, s->o, &s->jail, ends[1], s->o->ucspi_tls ? &s->ucspi : NULL, &s->trust);
+        _exit(EX_SOFTWARE); /* it never returns */
     }
     io_close(&ends[1]);
     if (rc < 0) {
@@ -175,7 +176,7 @@ static void gate_reaped(struct session *s, int status)
 {
     s->gate_pid = 0;
     /* What it sent before it ended is still to be read. */
-    while (s->gate >= 0 && service_take_message(s))
+    while (s->gate >= 0 && answer_one(s))
         ;
     io_close(&s->gate);
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
@@ -198,7 +199,7 @@ static void handler_reaped(struct session *s, int status)
     s->term_at = 0;
     s->kill_at = 0;
     s->handler_result = handler_status(status);
-    steps_ended_handler(s->handler_since, s->handler_result);
+    trace_ended_handler(s->handler_since, s->handler_result);
     /* SIGPIPE is how many programs learn that their client has gone. */
     if (WIFSIGNALED(status) && !s->handler_told && WTERMSIG(status) != SIGPIPE)
         log_error("handler %s was killed by signal %d (%s)", s->o->handler[0], WTERMSIG(status),
@@ -246,7 +247,7 @@ static void stop(struct session *s, enum ending ending)
     if (s->stopping)
         return;
     /* Perhaps the gate is through already, and says so. */
-    while (s->gate >= 0 && service_take_message(s))
+    while (s->gate >= 0 && answer_one(s))
         ;
     s->stopping = true;
     session_ending(s, ending);
@@ -351,7 +352,7 @@ static void watch(struct session *s)
         if (n < 0 && errno != EINTR)
             cannot_poll(s, errno);
         if (n > 0 && p[1].revents != 0)
-            (void)service_take_message(s);
+            (void)answer_one(s);
         if (n > 0 && p[2].revents != 0)
             (void)session_take_diagnostics(s, &s->errors, s->handler.pid > 0);
         if (n > 0 && p[3].revents != 0)
@@ -375,7 +376,7 @@ static void begin(struct session *s)
         io_close(&s->gate);
         return;
     }
-    int rc = service_begin(s);
+    int rc = answer_begin(s);
     if (rc < 0)
         session_lost_gate(s, "speak to the gate", rc);
 }
@@ -402,8 +403,8 @@ int monitor_run(struct connection *c, const struct options *o, const struct sign
         activation_close(c);
         return ending_status(s.ending);
     }
-    int64_t since = steps_now();
-    steps_connected(c);
+    int64_t since = trace_now();
+    trace_connected(c);
     int status = set_up(&s, gate, &handler_side, given);
     if (status != 0) {
         vault_wipe(&s.vault);
@@ -423,9 +424,9 @@ int monitor_run(struct connection *c, const struct options *o, const struct sign
         (void)vault_load_tickets(&s.vault, o);
     else if (s.have_tls && !tickets_wanted(o) && o->tickets != NULL)
         log_detail("--tickets=%s: not used, since clients are asked for certificates", o->tickets);
-    steps_ready(since, s.have_tls, s.gate_pid);
+    trace_ready(since, s.have_tls, s.gate_pid);
     if (s.have_tls && o->ucspi_tls)
-        (void)service_start_handler(&s, NULL, &handler_side);
+        (void)session_start_handler(&s, NULL, &handler_side);
     ucspi_close(&handler_side);
     activation_close(c);
     begin(&s);

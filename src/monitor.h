@@ -12,9 +12,9 @@
 #include "ucspi.h"
 #include "vault.h"
 
-/* What the gate process does, and its exit status; gate_run() is the one there is. */
-typedef int monitor_gate(struct connection *c, const struct options *o, struct jail *j, int vault,
-                         struct ucspi *ucspi, struct trust *trust);
+/* What the gate process does, which never returns; gate_run() is the one there is. */
+typedef void monitor_gate(struct connection *c, const struct options *o, struct jail *j, int vault,
+                          struct ucspi *ucspi, struct trust *trust);
 
 /* What is the same for every connection. In wait mode it is made once, for all monitors. */
 struct provision {

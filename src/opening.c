@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "opening.h"
 
-#include "alert.h"
-
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -204,87 +202,4 @@ int opening_read_proxy(struct proxy_header *h, int in, int watch, io_time deadli
     else
         return 0;
     return -EPROTO;
-}
-
-static void explain_version(const struct hello *h, const struct options *options,
-                            struct outcome *outcome)
-{
-    tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-         "handshake failed: client offers only %s, --tls-min is 1.%u",
-         hello_version_name(h->version_max), options->tls_min - 0x0301);
-}
-
-void opening_explain(const struct hello *h, int error, const char *why,
-                     const struct options *options, struct outcome *outcome)
-{
-    if (error == -ECANCELED)
-        tell(outcome, ENDING_SIGTERM, GRAVITY_DETAIL, "ended during the handshake");
-    else if (error == -ETIMEDOUT)
-        tell(outcome, ENDING_TIMEOUT_HANDSHAKE, GRAVITY_ERROR,
-             "handshake failed: not done in %u seconds (--timeout-handshake)",
-             options->timeout_handshake);
-    else if (error == -EPIPE)
-        tell(outcome, ENDING_LEFT, GRAVITY_NOTE, "%s (a port scan?)", why);
-    else if (h->version_max < options->tls_min)
-        explain_version(h, options, outcome);
-    else if (error == -EPROTONOSUPPORT)
-        tell(
-            outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-            "handshake failed: by ALPN the client wants to speak %s, which is not spoken here: see "
-            "--alpn",
-            h->alpn);
-    else if (error != -EPROTO)
-        tell(outcome, ENDING_SYSTEM, GRAVITY_ERROR, "handshake failed: %s",
-             *why != '\0' ? why : strerror(-error));
-    else
-        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR, "handshake failed: %s", why);
-}
-
-void opening_explain_certificates(const struct hello *h, const struct options *options,
-                                  struct outcome *outcome)
-{
-    if (h->version_max < options->tls_min)
-        explain_version(h, options, outcome);
-    else if (!h->tls13_suites && !h->aead_suites)
-        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-             "handshake failed: no shared cipher suite: see --ciphers");
-    else if (!h->rsa && !h->ecdsa && !h->ed25519)
-        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-             "handshake failed: client can use no certificate whatever: it offers no cipher suite "
-             "for one, or only signatures with SHA-1");
-    else
-        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-             "handshake failed: no certificate fits: client can use%s%s%s; give a second --cert of "
-             "that kind",
-             h->rsa ? " RSA" : "", h->ecdsa ? " ECDSA" : "", h->ed25519 ? " Ed25519" : "");
-}
-
-void opening_explain_groups(struct outcome *outcome)
-{
-    tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-         "handshake failed: no shared key exchange group: see --groups");
-}
-
-void opening_explain_name(const struct hello *h, struct outcome *outcome)
-{
-    if (h->name[0] == '\0')
-        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-             "handshake failed: client names no server (no SNI), and there is no --cert for such "
-             "clients");
-    else
-        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-             "handshake failed: no certificate for %.200s: see --cert-dir and --sni", h->name);
-}
-
-int opening_alert(const struct hello *h, const struct options *options)
-{
-    return h->version_max < options->tls_min ? ALERT_PROTOCOL_VERSION : ALERT_HANDSHAKE_FAILURE;
-}
-
-void opening_refuse(int out, int alert)
-{
-    const uint8_t record[] = {21, 3, 3, 0, 2, 2, (uint8_t)alert};
-
-    /* Nothing has been sent yet: there is room for seven bytes. */
-    (void)io_send(out, record, sizeof record);
 }

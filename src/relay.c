@@ -338,20 +338,20 @@ static bool overdue(struct state *s)
 static void obey(struct state *s)
 {
     switch (s->r->order(s->r->order_arg)) {
-    case RELAY_GO_ON:
+    case ORDER_GO_ON:
         break;
-    case RELAY_HANDLER_EXITED:
+    case ORDER_HANDLER_EXITED:
         s->handler_exited = true;
         s->handler_quiet = 0;
         break;
-    case RELAY_DRAIN:
+    case ORDER_DRAIN:
         end(s, ENDING_SIGTERM);
         s->draining = true;
         s->held = s->greeting = false;
         if (s->left_at == 0)
             s->left_at = io_now();
         break;
-    case RELAY_ABANDON:
+    case ORDER_ABANDON:
         end(s, ENDING_SIGTERM);
         client_gone(s);
         s->handler_ended = true;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The loop that carries bytes between the client and the handler's pipes. Layer 3. */
+/* The loop that carries bytes between the client and the handler's pipes. Layer 5. */
 #ifndef POSTERN_RELAY_H
 #define POSTERN_RELAY_H
 
+#include "ask.h"
 #include "dialect/dialect.h"
 #include "facts.h"
 #include "io.h"
@@ -25,14 +26,6 @@ struct relay_client {
     void (*close)(void *client);    /* queue close_notify */
 };
 
-/* What the monitor may say while the relay runs. */
-enum relay_order {
-    RELAY_GO_ON,
-    RELAY_HANDLER_EXITED, /* what its pipe still holds is all there will be */
-    RELAY_DRAIN,          /* take nothing new from the client, deliver the rest, end */
-    RELAY_ABANDON         /* the monitor is gone */
-};
-
 struct relay {
     /* Set by the caller. */
     const struct relay_client *ops;
@@ -40,7 +33,7 @@ struct relay {
     int client_in, client_out;
     int to_handler, from_handler; /* the relay owns and closes these */
     int control;                  /* readable when there is an order; -1: none */
-    enum relay_order (*order)(void *arg);
+    enum order (*order)(void *arg);
     void *order_arg;
     void (*heard)(void *arg);      /* the handler's first bytes have come; NULL: nobody asks */
     unsigned idle, session, grace; /* seconds, 0: none */

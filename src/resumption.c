@@ -36,21 +36,27 @@ struct fields {
 static int seal_ticket(struct resumption *r, unsigned version, const struct fields *f, size_t len,
                        int *out_len)
 {
-    uint8_t sealed[TICKETS_SEALED_MAX];
-    size_t sealed_len;
-    const uint8_t *p = sealed;
+    struct ticket_state state = {.len = len};
+    struct ticket ticket;
+    const uint8_t *p = ticket.bytes;
 
-    r->error = r->seal(r->who, version, f->bytes, len, sealed, &sealed_len);
-    if (r->error < 0 || sealed_len < TICKETS_HEAD_SIZE ||
-        sealed_len - TICKETS_HEAD_SIZE > (size_t)*out_len)
+    if (len > sizeof state.bytes) {
+        r->error = -EMSGSIZE;
+        return WOLFSSL_TICKET_RET_FATAL;
+    }
+    memcpy(state.bytes, f->bytes, len);
+    r->error = r->seal(r->who, version, &state, &ticket);
+    explicit_bzero(&state, sizeof state);
+    if (r->error < 0 || ticket.len < TICKET_HEAD_SIZE ||
+        ticket.len - TICKET_HEAD_SIZE > (size_t)*out_len)
         return WOLFSSL_TICKET_RET_FATAL;
     memset(f->iv, 0, WOLFSSL_TICKET_IV_SZ);
     memset(f->mac, 0, WOLFSSL_TICKET_MAC_SZ);
-    memcpy(f->name, p, TICKETS_NAME_SIZE);
-    memcpy(f->iv, p += TICKETS_NAME_SIZE, TICKETS_NONCE_SIZE);
-    memcpy(f->mac, p += TICKETS_NONCE_SIZE, TICKETS_TAG_SIZE);
-    memcpy(f->bytes, p + TICKETS_TAG_SIZE, sealed_len - TICKETS_HEAD_SIZE);
-    *out_len = (int)(sealed_len - TICKETS_HEAD_SIZE);
+    memcpy(f->name, p, TICKET_NAME_SIZE);
+    memcpy(f->iv, p += TICKET_NAME_SIZE, TICKET_NONCE_SIZE);
+    memcpy(f->mac, p += TICKET_NONCE_SIZE, TICKET_TAG_SIZE);
+    memcpy(f->bytes, p + TICKET_TAG_SIZE, ticket.len - TICKET_HEAD_SIZE);
+    *out_len = (int)(ticket.len - TICKET_HEAD_SIZE);
     return WOLFSSL_TICKET_RET_OK;
 }
 
@@ -65,39 +71,38 @@ static bool is_zero(const uint8_t *bytes, size_t len)
  * with the client, and zeros are what it has left of a ticket that it could not use. */
 static bool may_be_ours(const struct resumption *r, const struct fields *f, size_t len)
 {
-    return len >= TICKETS_TAG_SIZE && len <= TICKETS_SEALED_MAX - TICKETS_HEAD_SIZE &&
-           !is_zero(f->bytes, TICKETS_TAG_SIZE) && tickets_know(r->names, f->name) &&
+    return len >= TICKET_TAG_SIZE && len <= TICKET_MAX - TICKET_HEAD_SIZE &&
+           !is_zero(f->bytes, TICKET_TAG_SIZE) && ticket_names_have(r->names, f->name) &&
            memcmp(f->mac, r->refused, sizeof r->refused) != 0 &&
-           is_zero(f->iv + TICKETS_NONCE_SIZE, WOLFSSL_TICKET_IV_SZ - TICKETS_NONCE_SIZE) &&
-           is_zero(f->mac + TICKETS_TAG_SIZE, WOLFSSL_TICKET_MAC_SZ - TICKETS_TAG_SIZE);
+           is_zero(f->iv + TICKET_NONCE_SIZE, WOLFSSL_TICKET_IV_SZ - TICKET_NONCE_SIZE) &&
+           is_zero(f->mac + TICKET_TAG_SIZE, WOLFSSL_TICKET_MAC_SZ - TICKET_TAG_SIZE);
 }
 
 /* What can't be opened leads to a full handshake, whyever. */
 static int open_ticket(struct resumption *r, unsigned version, const struct fields *f, size_t len,
                        int *out_len)
 {
-    uint8_t sealed[TICKETS_SEALED_MAX], plain[TICKETS_PLAIN_MAX];
-    uint8_t *p = sealed;
-    size_t plain_len;
-    bool old;
+    struct ticket ticket = {.len = TICKET_HEAD_SIZE + len};
+    struct ticket_state state = {.len = 0};
+    uint8_t *p = ticket.bytes;
 
     if (r->error < 0 || r->opens == 0 || !may_be_ours(r, f, len))
         return WOLFSSL_TICKET_RET_REJECT;
     r->opens--;
-    memcpy(p, f->name, TICKETS_NAME_SIZE);
-    memcpy(p += TICKETS_NAME_SIZE, f->iv, TICKETS_NONCE_SIZE);
-    memcpy(p += TICKETS_NONCE_SIZE, f->mac, TICKETS_TAG_SIZE);
-    memcpy(p + TICKETS_TAG_SIZE, f->bytes, len);
-    int rc = r->open(r->who, version, sealed, TICKETS_HEAD_SIZE + len, plain, &plain_len, &old);
-    if (rc < 0 && rc != -ENOKEY)
-        r->error = rc;
-    if (rc < 0 || plain_len > len) {
+    memcpy(p, f->name, TICKET_NAME_SIZE);
+    memcpy(p += TICKET_NAME_SIZE, f->iv, TICKET_NONCE_SIZE);
+    memcpy(p += TICKET_NONCE_SIZE, f->mac, TICKET_TAG_SIZE);
+    memcpy(p + TICKET_TAG_SIZE, f->bytes, len);
+    r->error = r->open(r->who, version, &ticket, &state);
+    if (r->error < 0 || state.len == 0 || state.len > len) {
         memcpy(r->refused, f->mac, sizeof r->refused);
+        explicit_bzero(&state, sizeof state);
         return WOLFSSL_TICKET_RET_REJECT;
     }
-    memcpy(f->bytes, plain, plain_len);
-    explicit_bzero(plain, sizeof plain);
-    *out_len = (int)plain_len;
+    memcpy(f->bytes, state.bytes, state.len);
+    *out_len = (int)state.len;
+    bool old = state.old;
+    explicit_bzero(&state, sizeof state);
     /* In TLS 1.3 there is a new ticket each time, and the library knows this answer in 1.2 only. */
     return old && version < 0x0304 ? WOLFSSL_TICKET_RET_CREATE : WOLFSSL_TICKET_RET_OK;
 }
@@ -116,7 +121,7 @@ static int handle_ticket(WOLFSSL *ssl, unsigned char name[WOLFSSL_TICKET_NAME_SZ
 
 void resumption_allow(struct WOLFSSL_CTX *context, struct resumption *r)
 {
-    r->opens = TICKETS_OPENS;
+    r->opens = TICKET_OPENS;
     (void)wolfSSL_CTX_set_TicketEncCb(context, handle_ticket);
     (void)wolfSSL_CTX_set_TicketEncCtx(context, r);
     (void)wolfSSL_CTX_set_TicketHint(context, (int)r->lifetime);

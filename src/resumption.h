@@ -4,24 +4,24 @@
 #ifndef POSTERN_RESUMPTION_H
 #define POSTERN_RESUMPTION_H
 
-#include "tickets.h"
+#include "ticket.h"
 
-/* Seals what a session is resumed from, and opens it again, for this version of TLS (0x0304: 1.3), as
- * vault_ask_seal() and vault_ask_open() do. */
-typedef int resumption_sealer(void *who, unsigned version, const uint8_t *plain, size_t len,
-                              uint8_t *sealed, size_t *sealed_len);
-typedef int resumption_opener(void *who, unsigned version, const uint8_t *sealed, size_t sealed_len,
-                              uint8_t *plain, size_t *len, bool *old);
+/* Have a session's state sealed, and a ticket opened, for this version of TLS (0x0304: 1.3). A ticket that
+ * may not be used gives a state of no bytes. Return 0, or a negative errno: then nothing more is asked. */
+typedef int resumption_sealer(void *who, unsigned version, const struct ticket_state *state,
+                              struct ticket *ticket);
+typedef int resumption_opener(void *who, unsigned version, const struct ticket *ticket,
+                              struct ticket_state *state);
 
 struct resumption {
     resumption_sealer *seal; /* NULL: no tickets */
     resumption_opener *open;
     void *who;
-    const struct ticket_names *names;  /* only tickets with one of these are asked about */
-    unsigned lifetime;                 /* of a ticket, in seconds */
-    unsigned opens;                    /* how many more may be opened; resumption_allow() sets it */
-    uint8_t refused[TICKETS_TAG_SIZE]; /* the tag of the last one that was not opened */
-    int error;                         /* why nothing more can be asked, as a negative errno */
+    const struct ticket_names *names; /* only tickets with one of these are asked about */
+    unsigned lifetime;                /* of a ticket, in seconds */
+    unsigned opens;                   /* how many more may be opened; resumption_allow() sets it */
+    uint8_t refused[TICKET_TAG_SIZE]; /* the tag of the last one that was not opened */
+    int error;                        /* why nothing more can be asked, as a negative errno */
 };
 
 struct WOLFSSL_CTX;

@@ -3,11 +3,15 @@
 
 #include "io.h"
 #include "log.h"
+#include "proxy.h"
+#include "monitor_trace.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+
+extern char **environ;
 
 #define DIAGNOSTICS_MAX 200 /* lines of the handler's standard error */
 #define SLACK_SECONDS 10    /* over its own limits before the gate is killed */
@@ -71,6 +75,63 @@ void session_lost_gate(struct session *s, const char *what, int error)
         return;
     log_error("cannot %s: %s", what, strerror(-error));
     session_end_gate(s, its_fault ? ENDING_GATE_DIED : ENDING_SYSTEM);
+}
+
+/* Writes the PROXY header (--proxy-out) to the handler's standard input. Returns 0, or logs one line and
+ * returns a negative errno. */
+static int send_header(struct session *s, const struct facts *facts)
+{
+    uint8_t buf[PROXY_BUILD_MAX];
+    size_t len = proxy_build(buf, s->o->proxy_out, &s->c->client, &s->c->server, facts);
+    ssize_t n = len == 0 ? 0 : io_write(s->handler.in, buf, len);
+
+    /* An empty pipe has room for it. That a handler has closed its input, the relay finds out. */
+    if (n == (ssize_t)len || n == -EPIPE)
+        return 0;
+    log_error("cannot give the handler its PROXY header (--proxy-out): %s",
+              n < 0 ? strerror((int)-n) : "no room");
+    /* Without it, it would take the client's own words for one. */
+    handler_close(&s->handler);
+    return n < 0 ? (int)n : -ENOSPC;
+}
+
+int session_start_handler(struct session *s, const struct facts *facts, const struct ucspi *ucspi)
+{
+    struct environment e;
+    struct handler_setup setup = {
+        .argv = s->o->handler,
+        .stdio = s->o->stdio,
+        .account = s->o->handler_user != NULL ? &s->account : NULL,
+        .take_errors = s->c->stderr_was_client,
+        .environment = &e,
+        .signals = &s->before,
+    };
+
+    environment_copy(&e, environ);
+    /* The launcher's names are those of proxy and proxied connection. */
+    if (s->c->proxied) {
+        environment_remove(&e, "TCPREMOTEHOST");
+        environment_remove(&e, "TCPLOCALHOST");
+    }
+    environment_describe(&e, &s->c->client, &s->c->server, facts);
+    if (ucspi != NULL) {
+        ucspi_describe(&e, HANDLER_EXTRA_FIRST);
+        setup.given = true;
+        setup.given_in = s->c->in;
+        setup.given_out = s->c->out;
+        setup.extra[0] = ucspi->control;
+        setup.extra[1] = ucspi->read;
+        setup.extra[2] = ucspi->write;
+    }
+    s->handler_since = trace_now();
+    int rc = handler_start(&s->handler, &setup);
+    environment_free(&e);
+    if (rc == 0)
+        trace_started_handler(s->handler_since, s->handler.pid, setup.argv[0], setup.account);
+    s->errors.fd = s->handler.errors;
+    s->handler.errors = -1;
+    s->handler_ran = rc == 0;
+    return rc == 0 ? send_header(s, facts) : rc;
 }
 
 /* Logs one line of the handler's standard error, up to a bound: a handler that floods it must not

@@ -68,7 +68,7 @@ struct session {
     bool have_tls;      /* certificates and keys are usable */
     struct ucspi ucspi; /* the gate's side of the handler's descriptors */
     io_time started;
-    int64_t handler_since; /* when the handler was started, for -v: steps_now() */
+    int64_t handler_since; /* when the handler was started, for -v: trace_now() */
     uint64_t in, out;
     enum ending ending;
     bool ending_known;
@@ -98,6 +98,11 @@ void session_end_gate(struct session *s, enum ending ending);
  * "cannot". Where it has left (-EPIPE) what it said last is still to be read, and says why; else logs
  * one line and ends it. */
 void session_lost_gate(struct session *s, const char *what, int error);
+
+/* Starts the handler: with facts after the handshake, without them before. `ucspi`: with the network
+ * socket and these descriptors instead of pipes. Returns 0, or logs one line and returns a negative
+ * errno. */
+int session_start_handler(struct session *s, const struct facts *facts, const struct ucspi *ucspi);
 
 /* Reads once from a handler's standard error and logs the lines that are whole, or all there is when
  * it has ended. Returns true if more may be there. */

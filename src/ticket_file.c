@@ -67,7 +67,7 @@ static int parse_lines(struct tickets *t, const uint8_t *text, size_t len, size_
                (text[used - 1] == ' ' || text[used - 1] == '\t' || text[used - 1] == '\r'))
             used--;
         if (used > 0 && text[0] != '#') {
-            if (t->count == TICKETS_KEYS_MAX)
+            if (t->count == TICKET_KEYS_MAX)
                 return -E2BIG;
             int rc = parse_line(&t->keys[t->count], text, used);
             if (rc < 0)
@@ -107,7 +107,7 @@ int ticket_file_read(struct tickets *t, const char *file)
             log_error("%s: no ticket key in it: `postern --new-ticket-key=%s' makes one", file,
                       file);
         else if (rc == -E2BIG)
-            log_error("%s: line %zu: more than %d ticket keys", file, line, TICKETS_KEYS_MAX);
+            log_error("%s: line %zu: more than %d ticket keys", file, line, TICKET_KEYS_MAX);
         else if (rc < 0)
             log_error("%s: line %zu: no ticket key: wants a date like 2025-01-31T12:00:00Z, one "
                       "space and 64 hexadecimal digits",

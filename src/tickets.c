@@ -29,14 +29,6 @@ bool tickets_wanted(const struct options *o)
     return o->tickets != NULL && o->client_cert == CLIENT_CERT_OFF;
 }
 
-bool tickets_know(const struct ticket_names *names, const uint8_t *ticket)
-{
-    for (size_t i = 0; i < names->count; i++)
-        if (memcmp(names->names[i], ticket, TICKETS_NAME_SIZE) == 0)
-            return true;
-    return false;
-}
-
 int tickets_random(uint8_t *bytes, size_t len)
 {
     for (size_t have = 0; have < len;) {
@@ -118,10 +110,13 @@ int tickets_context(uint8_t context[TICKETS_CONTEXT_SIZE], const struct options 
     return error == 0 ? 0 : -EIO;
 }
 
+/* Encrypts into the ticket, whose head has its nonce already. */
 static __attribute__((noinline)) int gcm_seal(const uint8_t *key, const uint8_t *context,
-                                              const uint8_t *nonce, const uint8_t *plain,
-                                              size_t len, uint8_t *tag, uint8_t *out)
+                                              const uint8_t *plain, struct ticket *ticket)
 {
+    const uint8_t *nonce = ticket->bytes + TICKET_NAME_SIZE;
+    uint8_t *tag = ticket->bytes + TICKET_NAME_SIZE + TICKET_NONCE_SIZE;
+    size_t len = ticket->len - TICKET_HEAD_SIZE;
     Aes aes;
     int error = wc_AesInit(&aes, NULL, INVALID_DEVID);
 
@@ -129,97 +124,96 @@ static __attribute__((noinline)) int gcm_seal(const uint8_t *key, const uint8_t 
         return -EIO;
     error = wc_AesGcmSetKey(&aes, key, TICKETS_KEY_SIZE);
     if (error == 0)
-        error = wc_AesGcmEncrypt(&aes, out, plain, (word32)len, nonce, TICKETS_NONCE_SIZE, tag,
-                                 TICKETS_TAG_SIZE, context, TICKETS_CONTEXT_SIZE);
+        error = wc_AesGcmEncrypt(&aes, ticket->bytes + TICKET_HEAD_SIZE, plain, (word32)len, nonce,
+                                 TICKET_NONCE_SIZE, tag, TICKET_TAG_SIZE, context,
+                                 TICKETS_CONTEXT_SIZE);
     wc_AesFree(&aes);
     explicit_bzero(&aes, sizeof aes);
     return error == 0 ? 0 : -EIO;
 }
 
-static __attribute__((noinline)) int gcm_open(const uint8_t *key, const uint8_t *context,
-                                              const uint8_t *nonce, const uint8_t *tag,
-                                              const uint8_t *in, size_t len, uint8_t *plain)
+static __attribute__((noinline)) enum ticket_verdict
+gcm_open(const uint8_t *key, const uint8_t *context, const struct ticket *ticket, uint8_t *plain)
 {
+    const uint8_t *nonce = ticket->bytes + TICKET_NAME_SIZE;
+    const uint8_t *tag = nonce + TICKET_NONCE_SIZE;
+    size_t len = ticket->len - TICKET_HEAD_SIZE;
     Aes aes;
     int error = wc_AesInit(&aes, NULL, INVALID_DEVID);
 
     if (error != 0)
-        return -EIO;
+        return TICKET_FAILED;
     error = wc_AesGcmSetKey(&aes, key, TICKETS_KEY_SIZE);
     if (error == 0)
-        error = wc_AesGcmDecrypt(&aes, plain, in, (word32)len, nonce, TICKETS_NONCE_SIZE, tag,
-                                 TICKETS_TAG_SIZE, context, TICKETS_CONTEXT_SIZE);
+        error = wc_AesGcmDecrypt(&aes, plain, ticket->bytes + TICKET_HEAD_SIZE, (word32)len, nonce,
+                                 TICKET_NONCE_SIZE, tag, TICKET_TAG_SIZE, context,
+                                 TICKETS_CONTEXT_SIZE);
     wc_AesFree(&aes);
     explicit_bzero(&aes, sizeof aes);
-    return error == 0 ? 0 : -EBADMSG;
+    return error == 0 ? TICKET_GOOD : TICKET_DAMAGED;
 }
 
 int tickets_seal(const struct tickets *t, const uint8_t context[TICKETS_CONTEXT_SIZE], time_t now,
-                 const uint8_t *plain, size_t len, uint8_t *sealed, size_t *sealed_len)
+                 const struct ticket_state *state, struct ticket *ticket)
 {
-    uint8_t inner[TICKETS_TIME_SIZE + TICKETS_PLAIN_MAX];
-    uint8_t *nonce = sealed + TICKETS_NAME_SIZE;
-    uint8_t *tag = nonce + TICKETS_NONCE_SIZE;
+    uint8_t inner[TICKET_TIME_SIZE + TICKET_STATE_MAX];
 
-    if (t->count == 0 || len > TICKETS_PLAIN_MAX)
+    if (t->count == 0 || state->len > TICKET_STATE_MAX)
         return -EINVAL;
-    for (int i = 0; i < TICKETS_TIME_SIZE; i++)
+    for (int i = 0; i < TICKET_TIME_SIZE; i++)
         inner[i] = (uint8_t)((uint64_t)now >> (56 - 8 * i));
-    memcpy(inner + TICKETS_TIME_SIZE, plain, len);
-    len += TICKETS_TIME_SIZE;
-    memcpy(sealed, t->keys[0].name, TICKETS_NAME_SIZE);
-    int rc = tickets_random(nonce, TICKETS_NONCE_SIZE);
+    memcpy(inner + TICKET_TIME_SIZE, state->bytes, state->len);
+    ticket->len = TICKET_HEAD_SIZE + TICKET_TIME_SIZE + state->len;
+    memcpy(ticket->bytes, t->keys[0].name, TICKET_NAME_SIZE);
+    int rc = tickets_random(ticket->bytes + TICKET_NAME_SIZE, TICKET_NONCE_SIZE);
     if (rc == 0)
-        rc = gcm_seal(t->keys[0].key, context, nonce, inner, len, tag, sealed + TICKETS_HEAD_SIZE);
+        rc = gcm_seal(t->keys[0].key, context, inner, ticket);
     wipe_stack();
     explicit_bzero(inner, sizeof inner);
-    *sealed_len = TICKETS_HEAD_SIZE + len;
     return rc;
 }
 
 static const struct ticket_key *find_key(const struct tickets *t, const uint8_t *name)
 {
     for (size_t i = 0; i < t->count; i++)
-        if (memcmp(t->keys[i].name, name, TICKETS_NAME_SIZE) == 0)
+        if (memcmp(t->keys[i].name, name, TICKET_NAME_SIZE) == 0)
             return &t->keys[i];
     return NULL;
 }
 
 /* Judges the time at which it was sealed. */
-static int check_age(const uint8_t *inner, time_t now, unsigned lifetime)
+static enum ticket_verdict check_age(const uint8_t *inner, time_t now, unsigned lifetime)
 {
     uint64_t then = 0;
 
-    for (int i = 0; i < TICKETS_TIME_SIZE; i++)
+    for (int i = 0; i < TICKET_TIME_SIZE; i++)
         then = then << 8 | inner[i];
     if (then > (uint64_t)now + FUTURE_SECONDS)
-        return -EKEYEXPIRED;
-    return then + lifetime < (uint64_t)now ? -EKEYEXPIRED : 0;
+        return TICKET_EXPIRED;
+    return then + lifetime < (uint64_t)now ? TICKET_EXPIRED : TICKET_GOOD;
 }
 
-int tickets_open(const struct tickets *t, const uint8_t context[TICKETS_CONTEXT_SIZE], time_t now,
-                 unsigned lifetime, const uint8_t *sealed, size_t sealed_len, uint8_t *plain,
-                 size_t *len, bool *old)
+enum ticket_verdict tickets_open(const struct tickets *t,
+                                 const uint8_t context[TICKETS_CONTEXT_SIZE], time_t now,
+                                 unsigned lifetime, const struct ticket *ticket,
+                                 struct ticket_state *state)
 {
-    uint8_t inner[TICKETS_TIME_SIZE + TICKETS_PLAIN_MAX];
-    const uint8_t *nonce = sealed + TICKETS_NAME_SIZE;
-    const uint8_t *tag = nonce + TICKETS_NONCE_SIZE;
+    uint8_t inner[TICKET_TIME_SIZE + TICKET_STATE_MAX];
 
-    if (sealed_len < TICKETS_HEAD_SIZE + TICKETS_TIME_SIZE || sealed_len > TICKETS_SEALED_MAX)
-        return -EBADMSG;
-    const struct ticket_key *k = find_key(t, sealed);
+    if (ticket->len < TICKET_HEAD_SIZE + TICKET_TIME_SIZE || ticket->len > TICKET_MAX)
+        return TICKET_DAMAGED;
+    const struct ticket_key *k = find_key(t, ticket->bytes);
     if (k == NULL)
-        return -ENOKEY;
-    size_t inner_len = sealed_len - TICKETS_HEAD_SIZE;
-    int rc = gcm_open(k->key, context, nonce, tag, sealed + TICKETS_HEAD_SIZE, inner_len, inner);
+        return TICKET_UNKNOWN_KEY;
+    enum ticket_verdict verdict = gcm_open(k->key, context, ticket, inner);
     wipe_stack();
-    if (rc == 0)
-        rc = check_age(inner, now, lifetime);
-    if (rc == 0) {
-        *len = inner_len - TICKETS_TIME_SIZE;
-        memcpy(plain, inner + TICKETS_TIME_SIZE, *len);
-        *old = k != &t->keys[0];
+    if (verdict == TICKET_GOOD)
+        verdict = check_age(inner, now, lifetime);
+    if (verdict == TICKET_GOOD) {
+        state->len = ticket->len - TICKET_HEAD_SIZE - TICKET_TIME_SIZE;
+        memcpy(state->bytes, inner + TICKET_TIME_SIZE, state->len);
+        state->old = k != &t->keys[0];
     }
     explicit_bzero(inner, sizeof inner);
-    return rc;
+    return verdict;
 }

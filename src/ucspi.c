@@ -54,21 +54,23 @@ void ucspi_describe(struct environment *e, int first)
     environment_add(e, "UCSPITLS", "");
 }
 
-int ucspi_wait(struct ucspi *gate, int watch)
+enum ucspi_result ucspi_wait(struct ucspi *gate, int watch, int *error)
 {
     char byte;
     int rc = io_wait(gate->control, POLLIN, watch, 0);
 
     /* A handler that has ended meanwhile has asked all the same. */
-    if (rc == -ECANCELED && recv(gate->control, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1)
-        rc = 0;
-    if (rc < 0)
-        return rc;
-    ssize_t n = io_read(gate->control, &byte, 1);
-    if (n <= 0)
-        return n == 0 || n == -ECONNRESET ? -EPIPE : (int)n;
+    if (rc == -ECANCELED && recv(gate->control, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 1)
+        return UCSPI_WATCH;
+    ssize_t n = rc < 0 && rc != -ECANCELED ? rc : io_read(gate->control, &byte, 1);
+    if (n == 0 || n == -ECONNRESET)
+        return UCSPI_CLOSED;
+    if (n < 0) {
+        *error = (int)n;
+        return UCSPI_FAILED;
+    }
     gate->wants_environment = byte == 'Y';
-    return byte == 'y' || byte == 'Y' ? 0 : -EBADMSG;
+    return byte == 'y' || byte == 'Y' ? UCSPI_BEGIN : UCSPI_OTHER_BYTE;
 }
 
 int ucspi_begin(struct ucspi *gate, const struct peer *client, const struct peer *server,

@@ -23,9 +23,16 @@ void ucspi_close(struct ucspi *side);
 /* Tells the handler, which finds its side from descriptor `first` on. */
 void ucspi_describe(struct environment *e, int first);
 
-/* Waits until the handler asks for TLS. `watch` ends it. Returns 0, -EPIPE when the handler has
- * closed its end, -ECANCELED, -EBADMSG for any other byte, or another negative errno. */
-int ucspi_wait(struct ucspi *gate, int watch);
+enum ucspi_result {
+    UCSPI_BEGIN,      /* the handler asks for TLS */
+    UCSPI_CLOSED,     /* it has closed its end, and so never will */
+    UCSPI_OTHER_BYTE, /* it has written something else */
+    UCSPI_WATCH,      /* `watch` has become readable */
+    UCSPI_FAILED      /* the system failed: *error is a negative errno */
+};
+
+/* Waits until the handler asks for TLS, or `watch` becomes readable. */
+enum ucspi_result ucspi_wait(struct ucspi *gate, int watch, int *error);
 
 /* Answers Y with the environment: NAME=value, each ended by a NUL, one more NUL at the end. The
  * pipes are non-blocking from the start. Returns 0 or a negative errno. */

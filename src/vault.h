@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The secret side: private keys, what they sign, and the messages that ask for it. The monitor
- * owns the vault; the gate only asks. Layer 3. */
+/* The vault: private keys and ticket keys, and the few things that are done with them for one handshake. It
+ * knows neither sockets nor messages. Layer 4. */
 #ifndef POSTERN_VAULT_H
 #define POSTERN_VAULT_H
 
+#include "bytes.h"
 #include "certs.h"
 #include "chain.h"
-#include "hello.h"
-#include "message.h"
+#include "choose.h"
+#include "keys.h"
 #include "options.h"
 #include "tickets.h"
+#include "wish.h"
 
 struct vault_pair {
     const char *cert_file;
@@ -36,11 +38,11 @@ struct vault {
     const struct vault_pair *chosen; /* the pair whose chain the gate was given */
     unsigned signatures;             /* how many more the gate may ask for */
     bool old_versions; /* TLS 1.0 and 1.1 are allowed, and with them SHA-1 in signatures */
-    char name[HELLO_NAME_MAX + 1]; /* the server name that the gate has asked a chain for */
-    struct tickets *tickets;       /* in a mapping like `memory`; NULL: no tickets */
-    unsigned seals;                /* how many tickets more the gate may have sealed */
-    unsigned opens;                /* ... and opened */
-    bool opened;                   /* one could be opened: a signature may not be needed */
+    char name[WISH_NAME_MAX + 1]; /* the server name that the gate has asked a chain for */
+    struct tickets *tickets;      /* in a mapping like `memory`; NULL: no tickets */
+    unsigned seals;               /* how many tickets more the gate may have sealed */
+    unsigned opens;               /* ... and opened */
+    bool opened;                  /* one could be opened: a signature may not be needed */
 };
 
 /* Reads the chains and keys of the options; the keys are not decoded or decrypted yet, so that a fork
@@ -70,11 +72,9 @@ int vault_lend(struct vault *v);
  * Returns 0, or logs one line and returns a negative errno: then the process must not go on. */
 int vault_borrow(struct vault *v, const struct vault *lent);
 
-/* Answer the gate, whose message r has already been received and whose every byte is suspect.
- * Return 0; -EPIPE: the gate has left; or log one line and return a negative errno (-EBADMSG: the gate
- * has broken a rule): then the connection has to end. */
-int vault_give_chain(struct vault *v, struct message_reader *r, int gate);
-int vault_give_signature(struct vault *v, struct message_reader *r, int gate);
+/* Loads and proves the pair for a server name from --cert-dir, into v->named. Returns CHAIN_GIVEN,
+ * CHAIN_NO_SUCH_NAME if there is no folder for it, or logs one line and returns CHAIN_BROKEN. */
+enum chain_verdict vault_load_name(struct vault *v, const char *name);
 
 /* Loads and proves the pair of one folder of --cert-dir, for --check; v has been loaded. Returns 0, and
  * the pair is in v->named; or logs one line and returns a negative errno. */
@@ -83,31 +83,34 @@ int vault_load_folder(struct vault *v, const char *folder, bool thorough);
 /* Overwrites and unmaps the keys, frees the chains. May be called twice. */
 void vault_wipe(struct vault *v);
 
-/* What the gate gets to show to its client. */
-struct vault_chain {
-    const uint8_t *der; /* certificates, leaf first */
-    size_t len;
-    const uint8_t *staple; /* an OCSP response, which has to be judged before it is used */
-    size_t staple_len;     /* 0: none */
+/* What comes of asking the vault. All but VAULT_DONE end the connection; one line has been logged. */
+enum vault_result {
+    VAULT_DONE,
+    VAULT_REFUSED, /* the gate has asked for what no handshake needs, or too often */
+    VAULT_FAILED   /* the library or the system failed */
 };
 
-/* The gate's side: sends a request and receives its answer into buf. Returns 0; -ECHILD: the handler has
- * exited; -ECANCELED: the monitor wants the connection to end, or is gone; or another negative errno.
- * Logs nothing. */
-int vault_ask(int vault, const struct message_writer *w, struct message_reader *r, uint8_t *buf,
-              size_t size, enum message_type wanted);
+/* Chooses the pair for a client: v->chosen, which CHAIN_GIVEN says is there. */
+enum chain_verdict vault_choose(struct vault *v, const struct wish *w);
 
-/* The gate's side: asks for the chain that fits the ClientHello. *c points into buf.
- * Returns 0, -ENOENT when the client can use none, -ENXIO when there is none for the name that it
- * asked for, -EKEYREJECTED when that one is unusable (the monitor has said why); -ECHILD: the handler
- * has exited; -ECANCELED: the monitor wants the connection to end, or is gone; or another negative
- * errno. Logs nothing. */
-int vault_ask_chain(int vault, const struct hello *h, uint8_t *buf, size_t size,
-                    struct vault_chain *c);
+/* Why it was not the other --cert. */
+enum other vault_explain_choice(const struct vault *v, const struct wish *w);
 
-/* The gate's side: asks for a signature of at most *sig_len bytes. Returns as vault_ask_chain() does
- * (-EACCES: the vault refused). */
-int vault_ask_signature(int vault, enum sign_as how, const uint8_t *data, size_t len, uint8_t *sig,
-                        size_t *sig_len);
+/* Logs a line if the certificate has expired or is not valid yet. */
+void vault_warn_of_dates(const struct vault_pair *p);
+
+/* Reads the OCSP response for a pair. Returns its length; 0: there is none, or one line has been logged. */
+size_t vault_read_staple(const struct vault_pair *p, uint8_t staple[CERTS_STAPLE_MAX]);
+
+/* Signs with the chosen pair's key, once: what a TLS handshake signs and nothing else. */
+enum vault_result vault_sign(struct vault *v, enum sign_as how, struct bytes data,
+                             struct signature *sig);
+
+/* Seal and open a session ticket, for this version of TLS (0x0304: 1.3), TICKET_SEALS and TICKET_OPENS
+ * times at most. A ticket that can't be opened gives a state of no bytes: that is nobody's fault. */
+enum vault_result vault_seal(struct vault *v, const struct options *o, unsigned version,
+                             const struct ticket_state *state, struct ticket *ticket);
+enum vault_result vault_open(struct vault *v, const struct options *o, unsigned version,
+                             const struct ticket *ticket, struct ticket_state *state);
 
 #endif

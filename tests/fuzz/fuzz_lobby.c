@@ -28,7 +28,7 @@ struct conversation {
     unsigned starts, stops, notes;
 };
 
-static int start(void *gate, int *to_handler, int *from_handler)
+static enum asked start(void *gate, int *to_handler, int *from_handler)
 {
     struct conversation *c = gate;
     int ends[2];
@@ -40,23 +40,23 @@ static int start(void *gate, int *to_handler, int *from_handler)
     CHECK(shutdown(ends[1], SHUT_WR) == 0);
     *to_handler = *from_handler = ends[0];
     c->handler_end = ends[1];
-    return 0;
+    return ASK_OK;
 }
 
-static int stop(void *gate)
+static enum asked stop(void *gate)
 {
     struct conversation *c = gate;
 
     CHECK(c->starts == 1 && c->stops++ == 0 && c->lobby.to_handler == -1);
-    return 0;
+    return ASK_OK;
 }
 
-static int order(void *gate)
+static enum order order(void *gate)
 {
     const struct conversation *c = gate;
 
     CHECK(c->lobby.watch >= 0); /* nobody gives orders here */
-    return -ECANCELED;
+    return ORDER_ABANDON;
 }
 
 static void note(void *gate, bool wrong, const char *text)

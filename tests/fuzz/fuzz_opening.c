@@ -4,6 +4,7 @@
 #include "common.h"
 
 #include "opening.h"
+#include "reasons.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -35,17 +36,17 @@ static void explain_all(const struct hello *h, const struct options *options)
 
     for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
         memset(&outcome, 0xa5, sizeof outcome);
-        opening_explain(h, errors[i], errors[i] == -ENOMEM ? "" : "it broke", options, &outcome);
+        reason_failed(h, errors[i], errors[i] == -ENOMEM ? "" : "it broke", options, &outcome);
         check_outcome(&outcome);
     }
     memset(&outcome, 0xa5, sizeof outcome);
-    opening_explain_certificates(h, options, &outcome);
+    reason_no_certificate(h, options, &outcome);
     check_outcome(&outcome);
     memset(&outcome, 0xa5, sizeof outcome);
-    opening_explain_groups(&outcome);
+    reason_no_group(&outcome);
     check_outcome(&outcome);
     memset(&outcome, 0xa5, sizeof outcome);
-    opening_explain_name(h, &outcome);
+    reason_no_name(h, &outcome);
     check_outcome(&outcome);
 }
 
@@ -54,7 +55,7 @@ static void try_refusal(const struct hello *h, const struct options *options, in
 {
     uint8_t alert[16];
 
-    opening_refuse(out, opening_alert(h, options));
+    reason_send_alert(out, reason_alert(h, options));
     CHECK(recv(client, alert, sizeof alert, MSG_DONTWAIT) == 7);
     CHECK(alert[0] == 21 && alert[4] == 2 && alert[5] == 2 && (alert[6] == 40 || alert[6] == 70));
 }

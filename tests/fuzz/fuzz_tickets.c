@@ -4,9 +4,9 @@
  * sealed in it. */
 #include "common.h"
 
+#include "answer.h"
 #include "message.h"
 #include "ticket_file.h"
-#include "vault_tickets.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,7 +16,6 @@
 
 static const struct options options = {.tickets = "tickets", .ticket_lifetime = 7200};
 static struct tickets keys;
-static int ends[2];
 
 void fuzz_begin(void)
 {
@@ -25,7 +24,6 @@ void fuzz_begin(void)
         CHECK(tickets_name_key(&keys.keys[keys.count]) == 0);
     }
     CHECK(fuzz_heard(NULL) == 0);
-    CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
 }
 
 static void parse_file(const uint8_t *data, size_t size)
@@ -37,12 +35,12 @@ static void parse_file(const uint8_t *data, size_t size)
 
     CHECK(line >= 1 && line <= size + 1);
     if (rc == 0) {
-        CHECK(t.count > 0 && t.count <= TICKETS_KEYS_MAX);
+        CHECK(t.count > 0 && t.count <= TICKET_KEYS_MAX);
         CHECK(size >= t.count * 2 * TICKETS_KEY_SIZE);
     } else {
         CHECK(rc == -EINVAL || rc == -ENOKEY || rc == -E2BIG);
         CHECK(t.count == 0);
-        for (size_t i = 0; i < TICKETS_KEYS_MAX; i++)
+        for (size_t i = 0; i < TICKET_KEYS_MAX; i++)
             CHECK(memcmp(&t.keys[i], &none, sizeof none) == 0);
     }
     CHECK(fuzz_heard(NULL) == 0);
@@ -52,48 +50,60 @@ static void parse_file(const uint8_t *data, size_t size)
 static void take_message(uint8_t *data, size_t size)
 {
     static uint8_t buf[MESSAGE_MAX];
-    struct vault v = {
-        .tickets = &keys, .seals = TICKETS_SEALS, .opens = TICKETS_OPENS, .name = "mail.example"};
     struct message_reader r;
+    int ends[2];
     size_t len;
 
     message_parse(&r, data, size);
     if (r.type != REQ_SEAL && r.type != REQ_OPEN)
         return;
     bool seal = r.type == REQ_SEAL;
-    int rc = seal ? vault_give_seal(&v, &options, &r, ends[0])
-                  : vault_give_open(&v, &options, &r, ends[0]);
+    CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
+    struct session s = {.o = &options,
+                        .have_tls = true,
+                        .gate = ends[0],
+                        .phase = PHASE_CHAIN,
+                        .vault = {.tickets = &keys,
+                                  .seals = TICKET_SEALS,
+                                  .opens = TICKET_OPENS,
+                                  .name = "mail.example"}};
+    CHECK(send(ends[1], data, size, MSG_NOSIGNAL) == (ssize_t)size);
+    (void)answer_one(&s);
     CHECK(fuzz_heard(NULL) == 1);
+    bool kept = s.gate >= 0;
+    io_close(&s.gate);
     int got = message_receive(ends[1], &r, buf, sizeof buf, false);
-    if (rc < 0) {
-        CHECK(rc == -EBADMSG && got == -EAGAIN);
+    io_close(&ends[1]);
+    if (!kept) {
+        CHECK(got == -EPIPE);
         return;
     }
     CHECK(got == 0 && r.type == (seal ? ANS_SEALED : ANS_OPENED));
-    const uint8_t *bytes = message_get_bytes(&r, TICKETS_SEALED_MAX, &len);
+    const uint8_t *bytes = message_get_bytes(&r, TICKET_MAX, &len);
     if (seal)
-        CHECK(len > TICKETS_HEAD_SIZE && memcmp(bytes, keys.keys[0].name, TICKETS_NAME_SIZE) == 0);
-    else
-        CHECK(message_get_number(&r, 1) == 0 && len == 0 && !v.opened); /* nobody can forge one */
+        CHECK(len > TICKET_HEAD_SIZE && memcmp(bytes, keys.keys[0].name, TICKET_NAME_SIZE) == 0);
+    else /* nobody can forge one */
+        CHECK(message_get_number(&r, 1) == 0 && len == 0 && !s.vault.opened);
     CHECK(message_complete(&r));
-    CHECK(v.seals + v.opens == TICKETS_SEALS + TICKETS_OPENS - 1);
+    CHECK(s.vault.seals + s.vault.opens == TICKET_SEALS + TICKET_OPENS - 1);
 }
 
 static void damage(const uint8_t *data, size_t size)
 {
-    static uint8_t sealed[TICKETS_SEALED_MAX], plain[TICKETS_PLAIN_MAX];
+    static struct ticket_state state, back;
+    static struct ticket sealed;
     const uint8_t context[TICKETS_CONTEXT_SIZE] = {1};
-    size_t sealed_len, len;
     time_t now = time(NULL);
-    bool old;
 
-    if (size < 2 || size - 2 > TICKETS_PLAIN_MAX)
+    if (size < 2 || size - 2 > TICKET_STATE_MAX)
         return;
-    CHECK(tickets_seal(&keys, context, now, data + 2, size - 2, sealed, &sealed_len) == 0);
-    CHECK(tickets_open(&keys, context, now, 1, sealed, sealed_len, plain, &len, &old) == 0);
-    CHECK(!old && len == size - 2 && memcmp(plain, data + 2, len) == 0);
-    sealed[((size_t)data[0] << 8 | data[1]) % sealed_len] ^= (uint8_t)(data[0] | 1);
-    CHECK(tickets_open(&keys, context, now, 1, sealed, sealed_len, plain, &len, &old) < 0);
+    state.len = size - 2;
+    memcpy(state.bytes, data + 2, state.len);
+    CHECK(tickets_seal(&keys, context, now, &state, &sealed) == 0);
+    CHECK(tickets_open(&keys, context, now, 1, &sealed, &back) == TICKET_GOOD);
+    CHECK(!back.old && back.len == state.len && memcmp(back.bytes, state.bytes, back.len) == 0);
+    sealed.bytes[((size_t)data[0] << 8 | data[1]) % sealed.len] ^= (uint8_t)(data[0] | 1);
+    CHECK(tickets_open(&keys, context, now, 1, &sealed, &back) != TICKET_GOOD);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

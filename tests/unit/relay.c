@@ -90,19 +90,19 @@ struct bench {
 };
 
 /* Orders are single bytes; the monitor's end is the end of all. */
-static enum relay_order take_order(void *arg)
+static enum order take_order(void *arg)
 {
     char byte = 0;
     ssize_t n = io_read(*(int *)arg, &byte, 1);
 
     if (n == -EAGAIN)
-        return RELAY_GO_ON;
+        return ORDER_GO_ON;
     if (n != 1)
-        return RELAY_ABANDON;
-    return byte == 'E'   ? RELAY_HANDLER_EXITED
-           : byte == 'D' ? RELAY_DRAIN
-           : byte == 'A' ? RELAY_ABANDON
-                         : RELAY_GO_ON;
+        return ORDER_ABANDON;
+    return byte == 'E'   ? ORDER_HANDLER_EXITED
+           : byte == 'D' ? ORDER_DRAIN
+           : byte == 'A' ? ORDER_ABANDON
+                         : ORDER_GO_ON;
 }
 
 static void open_bench(struct bench *b, bool by_socket)

@@ -4,10 +4,10 @@
 #include "common.h"
 #include "pair.h"
 
+#include "answer.h"
 #include "facts.h"
 #include "jail.h"
 #include "message.h"
-#include "service.h"
 #include "tickets.h"
 
 #include <errno.h>
@@ -71,7 +71,7 @@ static void check_session(const struct session *s, enum phase before, const stru
     CHECK(s->ending < ENDING_COUNT && *ending_name(s->ending) != '\0');
     CHECK(t->of[ANS_CHAIN] <= 1 && t->of[ANS_SIGNATURE] <= 1 && t->of[ANS_HANDLER] <= 2 &&
           t->of[ANS_HANDLER_STOPPED] <= 1);
-    CHECK(t->of[ANS_SEALED] <= TICKETS_SEALS && t->of[ANS_OPENED] <= TICKETS_OPENS);
+    CHECK(t->of[ANS_SEALED] <= TICKET_SEALS && t->of[ANS_OPENED] <= TICKET_OPENS);
     CHECK(t->of[ANS_SIGNATURE] == 0 || s->have_tls);
     CHECK(s->phase < PHASE_CHAIN || s->phase == PHASE_ENDED || s->left_lobby ||
           t->of[ANS_CHAIN] == 1 || s->gate < 0);
@@ -98,9 +98,8 @@ static void check_session(const struct session *s, enum phase before, const stru
 
 static struct vault loaded;
 static struct tickets keys;
-static int summary;                        /* a file in memory */
-static uint8_t sealed[TICKETS_SEALED_MAX]; /* a ticket that can be opened */
-static size_t sealed_len;
+static int summary;          /* a file in memory */
+static struct ticket sealed; /* a ticket that can be opened */
 
 /* Ticket keys, and a ticket for a connection without STARTTLS. */
 static void make_tickets(void)
@@ -112,8 +111,8 @@ static void make_tickets(void)
     memset(keys.keys[0].key, 'k', sizeof keys.keys[0].key);
     CHECK(tickets_name_key(&keys.keys[0]) == 0);
     CHECK(tickets_context(context, &o, 0x0304, "mail.example.org") == 0);
-    CHECK(tickets_seal(&keys, context, time(NULL), (const uint8_t *)"session", 7, sealed,
-                       &sealed_len) == 0);
+    struct ticket_state state = {.bytes = "session", .len = 7};
+    CHECK(tickets_seal(&keys, context, time(NULL), &state, &sealed) == 0);
 }
 
 void fuzz_begin(void)
@@ -128,12 +127,12 @@ void fuzz_begin(void)
 /* Sends a message as the gate does; "O" is one with the good ticket, which no seed can hold. */
 static void send_message(int gate, const uint8_t *data, size_t len)
 {
-    uint8_t good[sizeof sealed + 64];
+    uint8_t good[TICKET_MAX + 64];
     struct message_writer w;
 
     message_begin(&w, good, sizeof good, REQ_OPEN);
     message_put_number(&w, 0x0304);
-    message_put_bytes(&w, sealed, sealed_len);
+    message_put_bytes(&w, sealed.bytes, sealed.len);
     if (len == 1 && *data == 'O') {
         data = good;
         len = w.len;
@@ -161,7 +160,7 @@ static unsigned converse(struct session *s, int gate, const uint8_t *data, size_
         send_message(gate, data, len);
         data += len;
         size -= len;
-        bool taken = service_take_message(s);
+        bool taken = answer_one(s);
         CHECK(!taken || len > 0);
         /* A line for what was wrong, and one for a handler that can't be started. */
         CHECK(fuzz_heard(NULL) <= 2);
@@ -181,8 +180,8 @@ static struct vault make_vault(bool with_tickets)
     v.tickets = mmap(NULL, sizeof keys, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK((void *)v.tickets != MAP_FAILED);
     *v.tickets = keys;
-    v.seals = TICKETS_SEALS;
-    v.opens = TICKETS_OPENS;
+    v.seals = TICKET_SEALS;
+    v.opens = TICKET_OPENS;
     return v;
 }
 
