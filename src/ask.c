@@ -258,8 +258,7 @@ int tell_left_lobby(const struct ask *a)
 }
 
 /* Sends a line for the log, with a number before it. */
-static int tell_line(const struct ask *a, enum message_type type, uint64_t number,
-                       const char *text)
+static int tell_line(const struct ask *a, enum message_type type, uint64_t number, const char *text)
 {
     uint8_t buf[TEXT_MAX + OVERHEAD];
     struct message_writer w;

@@ -152,30 +152,31 @@ static enum asked lobby_stop(void *gate)
     return result;
 }
 
+static enum asked lobby_leave(void *gate)
+{
+    struct gate *g = gate;
+    int rc = tell_left_lobby(&g->ask);
+
+    trace_end(&g->trace, "the lobby is left without TLS");
+    if (rc == 0)
+        return ASK_OK;
+    if (rc == -EPIPE)
+        return ASK_STOP;
+    gate_complain(g, "tell the monitor that the client goes on in plaintext", rc);
+    return ASK_FAILED;
+}
+
 static void lobby_note(void *gate, bool wrong, const char *text)
 {
     gate_note(gate, wrong ? GRAVITY_ERROR : GRAVITY_NOTE, "%s", text);
 }
 
-/* The client goes on in plaintext. */
-static _Noreturn void leave_lobby(struct gate *g, struct handler_ends ends)
-{
-    int rc = tell_left_lobby(&g->ask);
-
-    trace_end(&g->trace, "the lobby is left without TLS");
-    if (rc == 0)
-        relay(g, &client_plain, g->c, ends);
-    if (rc == -EPIPE)
-        gate_end_unanswered(g, ASK_STOP, "");
-    gate_end(g, ENDING_SYSTEM, GRAVITY_ERROR,
-             "cannot tell the monitor that the client goes on in plaintext: %s", strerror(-rc));
-}
-
 /* STARTTLS: plaintext first. */
 static _Noreturn void serve_lobby(struct gate *g, bool tls)
 {
-    const struct lobby_gate host = {g, lobby_start, lobby_stop, take_order, lobby_note};
-    struct lobby *l = calloc(1, sizeof *l);
+    const struct lobby_gate host = {g,           lobby_start, lobby_stop,
+                                    lobby_leave, take_order,  lobby_note};
+    struct lobby *l = lobby_new();
 
     if (l == NULL)
         gate_end(g, ENDING_SYSTEM, GRAVITY_ERROR, "cannot begin the conversation before TLS: %s",
@@ -189,6 +190,7 @@ static _Noreturn void serve_lobby(struct gate *g, bool tls)
     l->out = g->c->out;
     l->watch = g->ask.monitor;
     l->deadline = io_deadline(g->o->timeout_lobby);
+    l->timeout_idle = g->o->timeout_idle;
     enum lobby_outcome outcome = lobby_run(l);
     enum ending ending = l->ending;
     struct handler_ends ends = {l->to_handler, l->from_handler};
@@ -196,7 +198,7 @@ static _Noreturn void serve_lobby(struct gate *g, bool tls)
     g->out += l->sent;
     free(l);
     if (outcome == LOBBY_RELAY)
-        leave_lobby(g, ends);
+        relay(g, &client_plain, g->c, ends);
     if (outcome == LOBBY_ENDED)
         gate_end(g, ending, GRAVITY_DETAIL, "%s", "");
     trace_end(&g->trace, "the lobby is left by STARTTLS");

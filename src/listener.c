@@ -98,7 +98,7 @@ static void say_no(const struct listener *l, const struct connection *c)
         (void)snprintf(host, sizeof host, "%s", l->o->name);
     else
         (void)gethostname(host, sizeof host - 1);
-    d->say(&text, SAY_FULL, NULL, &setting);
+    dialect_say(d, &text, SAY_FULL, NULL, &setting);
     /* A fresh connection has room for a line. */
     (void)io_send(c->out, line, text.len);
     (void)shutdown(c->out, SHUT_WR);

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "lobby.h"
 
+#include "ruling.h"
+
 #include <errno.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -84,7 +88,7 @@ static int say(struct lobby *l, enum occasion occasion, const struct command *c)
     char buf[SAY_MAX];
     struct text out = {.buf = buf, .size = sizeof buf};
 
-    l->dialect->say(&out, occasion, c, &l->setting);
+    dialect_say(l->dialect, &out, occasion, c, &l->setting);
     return out.full ? -EMSGSIZE : send_text(l, buf, out.len);
 }
 
@@ -145,13 +149,22 @@ static enum line_result wait_for_client(struct lobby *l)
     }
 }
 
-/* Reads one line, up to its LF and not a byte further, into l->line. */
-static enum line_result read_line(struct lobby *l)
+/* True if what there is of a line begins a login that may bring a long SASL response. */
+static bool may_be_long(const struct lobby *l)
+{
+    struct command c;
+
+    l->dialect->parse(&c, l->line, l->line_len);
+    return ruling_allows_login(&l->setting, &c) && c.kind == COMMAND_MECHANISM;
+}
+
+/* Reads one line of at most `most` bytes, up to its LF and not a byte further, into l->line. */
+static enum line_result read_line(struct lobby *l, size_t most)
 {
     l->line_len = 0;
-    while (l->line_len < sizeof l->line) {
+    while (l->line_len < most) {
         char *at = l->line + l->line_len;
-        ssize_t n = io_peek(l->in, at, sizeof l->line - l->line_len, &l->no_peek);
+        ssize_t n = io_peek(l->in, at, most - l->line_len, &l->no_peek);
         if (n == -EAGAIN) {
             enum line_result result = wait_for_client(l);
             if (result != LINE_READ)
@@ -170,6 +183,8 @@ static enum line_result read_line(struct lobby *l)
             return LINE_BAD_BYTES;
         if (lf != NULL)
             return LINE_READ;
+        if (l->line_len == LOBBY_LINE_MAX && most == LOBBY_LINE_MAX && may_be_long(l))
+            most = sizeof l->line;
     }
     return LINE_TOO_LONG;
 }
@@ -209,10 +224,16 @@ static enum step no_line(struct lobby *l, enum line_result result)
         (void)send_text(l, l->reply, l->reply_len);
         return end(l, ENDING_HANDLER_CLOSE);
     case LINE_TIMEOUT:
+        if (l->setting.mail)
+            return say_end(l, SAY_TIMEOUT, NULL, ENDING_TIMEOUT_IDLE);
         note(l, "client did nothing useful before --timeout-lobby was over");
         return say_end(l, SAY_TIMEOUT, NULL, ENDING_TIMEOUT_LOBBY);
     case LINE_TOO_LONG:
-        complain(l, "client sent a line of more than 1000 bytes before TLS: connection closed");
+        complain(l,
+                 l->line_len > LOBBY_LINE_MAX
+                     ? "client sent a SASL response of more than 12288 bytes before TLS: "
+                       "connection closed"
+                     : "client sent a line of more than 1000 bytes before TLS: connection closed");
         return say_end(l, SAY_TOO_LONG, NULL, ENDING_PROTOCOL);
     case LINE_BAD_BYTES:
         complain_of_bytes(l);
@@ -257,13 +278,14 @@ static void close_handler(struct lobby *l)
  * taken for what it will say inside TLS. */
 static enum step start_tls(struct lobby *l, const struct command *c)
 {
-    if (c->argument_len > 0)
-        return after_write(l, say(l, SAY_MALFORMED, c));
     if (has_more(l)) {
         complain(
             l, "plaintext behind STARTTLS: an injection attack (CVE-2011-0411): connection closed");
         return end(l, ENDING_PROTOCOL);
     }
+    /* RFC 3207 knows of no TLS amid a transaction: the monitor has been told that there will be none. */
+    if (l->setting.mail)
+        return after_write(l, say(l, SAY_NO_TLS, c));
     if (!l->setting.tls) {
         if (is_worth_a_line(l, "STARTTLS", true))
             complain(l, "STARTTLS refused: certificate or key cannot be used, see above");
@@ -278,18 +300,22 @@ static enum step start_tls(struct lobby *l, const struct command *c)
     return say(l, SAY_BEGIN_TLS, c) < 0 ? end(l, ENDING_LEFT) : STEP_TLS;
 }
 
-/* A refusal and its line in the log: the verb alone, never what the client sent with it. */
-static enum step refuse(struct lobby *l, enum occasion occasion, const struct command *c)
+/* Logs a refusal: the verb alone, never what the client sent with it. */
+static void note_refusal(struct lobby *l, const struct command *c)
 {
     char text[200];
-    bool login = c->kind == COMMAND_PASSWORD || c->kind == COMMAND_MECHANISM;
 
-    if (c->verb != NULL && is_worth_a_line(l, c->verb, login)) {
-        (void)snprintf(text, sizeof text, "%s before TLS refused by --policy=%s%s", c->verb,
-                       options_policy_name(l->policy),
-                       login ? "; if a password was sent with it, it was sent in plaintext" : "");
-        note(l, text);
-    }
+    if (c->verb == NULL || !is_worth_a_line(l, c->verb, c->login))
+        return;
+    (void)snprintf(text, sizeof text, "%s before TLS refused by --policy=%s%s", c->verb,
+                   options_policy_name(l->policy),
+                   c->login ? "; if a password was sent with it, it was sent in plaintext" : "");
+    note(l, text);
+}
+
+static enum step refuse(struct lobby *l, enum occasion occasion, const struct command *c)
+{
+    note_refusal(l, c);
     return after_write(l, say(l, occasion, c));
 }
 
@@ -354,7 +380,8 @@ static enum step no_answer(struct lobby *l, const struct reply *r, enum answer_r
                  "handler greets with PREAUTH: it takes the client for logged in, so it can't be "
                  "used with --starttls; use immediate TLS, or a login program");
     else if (result == ANSWER_LATE)
-        complain(l, "handler did not answer before --timeout-lobby was over");
+        complain(l, l->setting.mail ? "handler did not answer before --timeout-idle was over"
+                                    : "handler did not answer before --timeout-lobby was over");
     else if (result == ANSWER_ENDED)
         complain(l, "handler ended before its answer was whole");
     else if (result == ANSWER_MISPLACED)
@@ -364,7 +391,9 @@ static enum step no_answer(struct lobby *l, const struct reply *r, enum answer_r
         return end_system(l, "speak to the handler", l->error);
     }
     return say_end(l, SAY_UNAVAILABLE, NULL,
-                   result == ANSWER_LATE ? ENDING_TIMEOUT_LOBBY : ENDING_HANDLER_CLOSE);
+                   result != ANSWER_LATE ? ENDING_HANDLER_CLOSE
+                   : l->setting.mail     ? ENDING_TIMEOUT_IDLE
+                                         : ENDING_TIMEOUT_LOBBY);
 }
 
 /* Passes the handler's whole answer to command c on, edited. */
@@ -389,12 +418,17 @@ static enum step pass_answer(struct lobby *l, const struct command *c)
     return after_write(l, send_text(l, buf, out.len));
 }
 
+static enum step write_handler(struct lobby *l, const char *bytes, size_t len)
+{
+    int rc = io_write_all(l->to_handler, bytes, len, -1, l->deadline);
+
+    return rc < 0 ? no_answer(l, NULL, answer_failed(l, rc)) : STEP_ON;
+}
+
 /* Gives the line that has just been read to the handler. */
 static enum step pass_line(struct lobby *l)
 {
-    int rc = io_write_all(l->to_handler, l->line, l->line_len, -1, l->deadline);
-
-    return rc < 0 ? no_answer(l, NULL, answer_failed(l, rc)) : STEP_ON;
+    return write_handler(l, l->line, l->line_len);
 }
 
 /* Gives the first n bytes of what the handler has said to the client as they are. */
@@ -407,29 +441,74 @@ static int pass_raw(struct lobby *l, size_t n)
     return 0;
 }
 
-/* The client's answer to a challenge: one line, or two where the first announces a literal. */
+/* Gives up a SASL exchange in the client's place: what it said is not for the handler, which might take
+ * it for a command. */
+static enum step cancel_response(struct lobby *l)
+{
+    note(l, "client answered a SASL challenge with something else than base64: login cancelled");
+    return write_handler(l, l->dialect->cancel, strlen(l->dialect->cancel));
+}
+
+/* The client's answer to a challenge: one line, or two where the first announces the text of the
+ * second. Nobody gets the first before the second is there and is as long as it should be. */
 static enum step pass_response(struct lobby *l)
 {
-    bool announced;
+    char head[16];
+    size_t announced, head_len, len;
+    enum line_result result = read_line(l, LOBBY_SASL_MAX + 2);
 
-    do {
-        enum line_result result = read_line(l);
-        if (result != LINE_READ)
-            return no_line(l, result);
-        size_t len = without_line_end(l->line, l->line_len);
-        announced = len > 1 && l->line[0] == '{' && l->line[len - 1] == '}';
-        if (pass_line(l) != STEP_ON)
-            return STEP_END;
-    } while (announced && ++l->commands <= LOBBY_COMMANDS_MAX);
-    return STEP_ON;
+    if (result != LINE_READ)
+        return no_line(l, result);
+    if (!l->dialect->response(l->line, without_line_end(l->line, l->line_len), &announced))
+        return cancel_response(l);
+    if (announced == 0)
+        return pass_line(l);
+    head_len = l->line_len < sizeof head ? l->line_len : sizeof head;
+    memcpy(head, l->line, head_len);
+    result = ++l->commands > LOBBY_COMMANDS_MAX ? LINE_TOO_LONG : read_line(l, LOBBY_SASL_MAX + 2);
+    if (result != LINE_READ)
+        return no_line(l, result);
+    len = without_line_end(l->line, l->line_len);
+    if (len != announced || !dialect_is_base64(l->line, len))
+        return cancel_response(l);
+    return write_handler(l, head, head_len) == STEP_ON ? pass_line(l) : STEP_END;
+}
+
+/* The client goes on in plaintext; what it says may still be looked at. */
+static enum step leave(struct lobby *l)
+{
+    enum asked result = l->host->leave(l->host->gate);
+
+    return result == ASK_OK ? STEP_RELAY : handler_failed(l, NULL, result);
+}
+
+/* The handler has said yes. A mail transaction has begun, in which commands are looked at until the
+ * message comes; or the lobby is left. */
+static enum step after_yes(struct lobby *l, const struct command *c)
+{
+    bool mail = c->kind == COMMAND_MAIL && !l->setting.passwords;
+    enum step step = l->setting.mail ? STEP_RELAY : leave(l);
+
+    if (step == STEP_RELAY && pass_raw(l, l->reply_len) < 0)
+        step = end(l, ENDING_LEFT);
+    if (step == STEP_RELAY && mail) {
+        l->setting.mail = true;
+        l->deadline = io_deadline(l->timeout_idle);
+        step = STEP_ON;
+    }
+    return step;
 }
 
 /* A command that leaves the lobby if the handler says yes to it. Until then the lobby is not left:
  * a refused login must not open the way for one that the policy forbids. */
-static enum step try_to_leave(struct lobby *l, const struct command *c)
+static enum step try_to_leave(struct lobby *l, struct command *c)
 {
-    enum step step = pass_line(l);
+    char tag[DIALECT_TAG_MAX];
 
+    /* A SASL exchange brings other lines into l->line, while the tag is still needed. */
+    memcpy(tag, c->tag, c->tag_len);
+    c->tag = tag;
+    enum step step = pass_line(l);
     while (step == STEP_ON) {
         size_t n = 0;
         enum answer_result result = handler_line(l, &n);
@@ -437,7 +516,7 @@ static enum step try_to_leave(struct lobby *l, const struct command *c)
             return no_answer(l, NULL, result);
         switch (l->dialect->answer(c, l->reply, without_line_end(l->reply, n))) {
         case ANSWER_YES:
-            return pass_raw(l, l->reply_len) < 0 ? end(l, ENDING_LEFT) : STEP_RELAY;
+            return after_yes(l, c);
         case ANSWER_MORE:
             step = pass_raw(l, n) < 0 ? end(l, ENDING_LEFT) : STEP_ON;
             break;
@@ -465,73 +544,60 @@ static enum step pass_command(struct lobby *l, const struct command *c)
     return step;
 }
 
-/* The policies auth and optional: a handler answers. */
-static enum step obey_with_handler(struct lobby *l, const struct command *c)
-{
-    bool allowed = l->setting.passwords;
-
-    switch (c->kind) {
-    case COMMAND_MECHANISM:
-        if (c->mechanism_len == 0)
-            return pass_command(l, c);
-        allowed = allowed || policy_is_challenge(c->mechanism, c->mechanism_len);
-        return allowed ? try_to_leave(l, c) : refuse(l, SAY_NO_PASSWORD, c);
-    case COMMAND_PASSWORD:
-        return allowed ? try_to_leave(l, c) : refuse(l, SAY_NO_PASSWORD, c);
-    case COMMAND_LEAVE:
-        return try_to_leave(l, c);
-    default:
-        return pass_command(l, c);
-    }
-}
-
-/* The policy required: the lobby answers by itself. */
-static enum step obey_alone(struct lobby *l, const struct command *c)
-{
-    switch (c->kind) {
-    case COMMAND_CAPABILITY:
-        return after_write(l, say(l, SAY_CAPABILITIES, c));
-    case COMMAND_HARMLESS:
-        return after_write(l, say(l, SAY_DONE, c));
-    case COMMAND_QUIT:
-        return say_end(l, SAY_BYE, c, ENDING_LEFT);
-    default:
-        return refuse(l, c->verb != NULL ? SAY_NEED_TLS : SAY_UNKNOWN, c);
-    }
-}
-
 static enum step leave_at_once(struct lobby *l)
 {
-    if (pass_raw(l, l->reply_len) < 0)
+    enum step step = l->setting.mail ? STEP_RELAY : leave(l);
+
+    if (step == STEP_RELAY && pass_raw(l, l->reply_len) < 0)
         return end(l, ENDING_LEFT);
-    return pass_line(l) == STEP_ON ? STEP_RELAY : STEP_END;
+    return step == STEP_RELAY && pass_line(l) != STEP_ON ? STEP_END : step;
+}
+
+/* Data follows that nobody has asked for. */
+static enum step close_unasked(struct lobby *l, const struct command *c)
+{
+    if (c->login)
+        note_refusal(l, c);
+    complain(l, "client sent data that nobody asked for before TLS: connection closed");
+    return say_end(l, SAY_TOO_LONG, NULL, ENDING_PROTOCOL);
 }
 
 static enum step obey(struct lobby *l)
 {
-    char line[LOBBY_LINE_MAX];
+    size_t len = without_line_end(l->line, l->line_len);
     struct command c;
 
-    /* A SASL exchange brings other lines, while the command is still needed. */
-    memcpy(line, l->line, l->line_len);
-    l->dialect->parse(&c, line, without_line_end(line, l->line_len));
-    /* Where every login is allowed, one that begins with a literal is too: it can't be followed line
-     * by line, so it leaves at once. */
-    if (c.login && (c.kind == COMMAND_LITERAL || c.kind == COMMAND_UNASKED) && l->setting.handler &&
-        l->setting.passwords)
-        return leave_at_once(l);
-    switch (c.kind) {
-    case COMMAND_STARTTLS:
+    l->dialect->parse(&c, l->line, len);
+    struct ruling ruling = ruling_of(l->dialect, &l->setting, &c, l->line, len);
+    switch (ruling.kind) {
+    case RULING_SAY:
+        return after_write(l, say(l, ruling.say, &c));
+    case RULING_SAY_BYE:
+        return say_end(l, ruling.say, &c, ENDING_LEFT);
+    case RULING_REFUSE:
+        return refuse(l, ruling.say, &c);
+    case RULING_STARTTLS:
         return start_tls(l, &c);
-    case COMMAND_MALFORMED:
-    case COMMAND_LITERAL:
-        return after_write(l, say(l, SAY_MALFORMED, &c));
-    case COMMAND_UNASKED:
-        complain(l, "client sent data that nobody asked for before TLS: connection closed");
-        return say_end(l, SAY_TOO_LONG, NULL, ENDING_PROTOCOL);
-    default:
-        return policy_has_handler(l->policy) ? obey_with_handler(l, &c) : obey_alone(l, &c);
+    case RULING_PASS:
+        return pass_command(l, &c);
+    case RULING_TRY:
+        return try_to_leave(l, &c);
+    case RULING_LEAVE:
+        return leave_at_once(l);
+    case RULING_CLOSE:
+        break;
     }
+    return close_unasked(l, &c);
+}
+
+/* Counts a command; those of a mail transaction have a time each, and their number is the handler's
+ * to bound. */
+static bool is_too_many(struct lobby *l)
+{
+    if (!l->setting.mail)
+        return ++l->commands > LOBBY_COMMANDS_MAX;
+    l->deadline = io_deadline(l->timeout_idle);
+    return false;
 }
 
 static enum step greet(struct lobby *l)
@@ -546,6 +612,15 @@ static enum step greet(struct lobby *l)
     return pass_answer(l, &connection);
 }
 
+struct lobby *lobby_new(void)
+{
+    struct lobby *l = malloc(sizeof *l);
+
+    if (l != NULL)
+        memset(l, 0, offsetof(struct lobby, line));
+    return l;
+}
+
 enum lobby_outcome lobby_run(struct lobby *l)
 {
     enum step step;
@@ -555,10 +630,10 @@ enum lobby_outcome lobby_run(struct lobby *l)
     l->setting.passwords = policy_allows_passwords(l->policy);
     l->setting.mechanism_ok = policy_is_challenge;
     for (step = greet(l); step == STEP_ON;) {
-        enum line_result result = read_line(l);
+        enum line_result result = read_line(l, LOBBY_LINE_MAX);
         if (result != LINE_READ) {
             step = no_line(l, result);
-        } else if (++l->commands > LOBBY_COMMANDS_MAX) {
+        } else if (is_too_many(l)) {
             complain(l, "client sent more than 20 commands before TLS: connection closed");
             step = say_end(l, SAY_TOO_MANY, NULL, ENDING_PROTOCOL);
         } else {

@@ -487,7 +487,8 @@ def test_8_bit_bytes_are_an_unknown_command_and_do_not_reach_the_log(enter, dial
 # Bytes that are announced
 
 REFUSED = [
-    (IMAP, 'a LOGIN {7}', 'a BAD .+'), (IMAP, 'a LOGIN bob {7}', 'a BAD .+'), (IMAP, 'a NOOP {0}', 'a BAD .+'),
+    (IMAP, 'a LOGIN {7}', r'a NO \[PRIVACYREQUIRED\] .+'), (IMAP, 'a LOGIN bob {7}', r'a NO \[PRIVACYREQUIRED\] .+'),
+    (IMAP, 'a AUTHENTICATE PLAIN {7}', r'a NO \[PRIVACYREQUIRED\] .+'), (IMAP, 'a NOOP {0}', 'a BAD .+'),
     (IMAP, 'a STARTTLS {5}', 'a BAD .+'), (IMAP, 'a XYZZY {99999999999999999999}', 'a BAD .+'),
     (SIEVE, 'AUTHENTICATE "PLAIN" {7}', 'NO .+'), (SIEVE, 'NOOP {7}', 'NO .+'), (SIEVE, 'STARTTLS {7}', 'NO .+'),
 ]
@@ -513,7 +514,10 @@ def test_literal_that_waits_to_be_asked_for_is_refused_and_not_asked_for(enter, 
         client.ask(dialect.noop, dialect.done)
         client.ask(dialect.quit, dialect.bye)
         assert client.rest() == b''
-    assert server.wait().status == 0
+    end = server.wait()
+    assert end.status == 0
+    logs_login = 'LOGIN' in line or 'AUTHENTICATE' in line
+    assert (f' before TLS refused by --policy={policy}; if a password was sent' in end.log) == logs_login
     if policy == 'auth':
         assert server.recorder.run(inside=False).input == f'{dialect.noop}\r\n{dialect.quit}\r\n'.encode()
 

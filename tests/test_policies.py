@@ -334,8 +334,8 @@ LEAVING = {
 }
 
 
-@policies
-@pytest.mark.parametrize('name', LEAVING)
+@pytest.mark.parametrize('policy, name', [(policy, name) for policy in ('auth', 'optional') for name in LEAVING
+                                          if policy == 'optional' or ' mail' not in name])
 def test_mail_and_news_leave_the_lobby_and_then_nothing_is_looked_at(enter, name, policy):
     dialect, *turns = LEAVING[name]
     server = enter(dialect, f'--policy={policy}', service=as_service(dialect, turns))
@@ -348,8 +348,10 @@ def test_mail_and_news_leave_the_lobby_and_then_nothing_is_looked_at(enter, name
     assert end.summary['start'] == 'plaintext'
 
 
-@policies
-@pytest.mark.parametrize('name', ['IMAP SCRAM-SHA-256 at once', 'POP3 APOP', 'SMTP mail', 'LMTP mail', 'NNTP post'])
+@pytest.mark.parametrize('policy, name', [
+    ('auth', 'IMAP SCRAM-SHA-256 at once'), ('auth', 'POP3 APOP'), ('auth', 'NNTP post'),
+    ('optional', 'IMAP SCRAM-SHA-256 at once'), ('optional', 'POP3 APOP'), ('optional', 'NNTP post'),
+    ('optional', 'SMTP mail'), ('optional', 'LMTP mail')])
 def test_bytes_in_one_segment_with_the_command_that_leaves_the_lobby_arrive_as_they_are(enter, name, policy):
     dialect, *turns = {**CHALLENGED, **LEAVING}[name]
     server = enter(dialect, f'--policy={policy}', service=as_service(dialect, turns))
@@ -358,6 +360,173 @@ def test_bytes_in_one_segment_with_the_command_that_leaves_the_lobby_arrive_as_t
         said = client.flood([lines(turns[0]) + DATA])
     assert said == lines(turns[1].replace('TAG', 'x')) + DATA
     assert server.wait().status == 0
+
+
+# Under auth a mail transaction is looked at until its message comes: client and handler in turn.
+TRANSACTION = [('MAIL FROM:<ann@example.org>', '250 2.1.0 OK'), ('RCPT TO:<bob@example.org>', '250 2.1.5 OK')]
+DATA_BEGINS = {
+    'DATA': ('DATA', '354 go on'),
+    'BDAT': ('BDAT 7', ''),     # the handler answers when it has the seven bytes
+}
+
+
+@pytest.mark.parametrize('begin', DATA_BEGINS)
+@pytest.mark.parametrize('dialect', [SMTP, LMTP], ids=repr)
+def test_login_with_a_password_amid_a_mail_transaction_is_refused_under_auth_until_the_message_comes(
+        enter, dialect, begin):
+    line, answer = DATA_BEGINS[begin]
+    service = {'MAIL': lines(TRANSACTION[0][1]), 'RCPT': lines(TRANSACTION[1][1]), 'RSET': lines('250 2.0.0 OK'),
+               begin: lines(answer) if answer else b'', 'echo': begin}
+    server = enter(dialect, '--policy=auth', service=service)
+    said = []
+    with Client(server, dialect.auth_hello) as client:
+        for repeated in ('MAIL', 'RCPT', 'RSET', 'MAIL', 'RCPT', 'RCPT'):
+            client.ask(dialect.logins[0][0], dialect.no_password)
+            said.append(dict(MAIL=TRANSACTION[0][0], RCPT=TRANSACTION[1][0], RSET='RSET')[repeated])
+            client.ask(said[-1], '250 .+')
+        client.ask(dialect.starttls, dialect.no_tls)     # too late
+        client.ask(dialect.logins[0][0], dialect.no_password)
+        said.append(line)
+        client.send(line)
+        client.hears(lines(answer) if answer else b'')
+        echoes(client)
+    end = server.wait()
+    assert end.status == 0
+    assert end.summary['start'] == 'plaintext'
+    lobby.has_no_secret(end.log)
+    assert server.recorder.run(inside=False).input.startswith(lines('|'.join(said)))
+
+
+def test_mail_transaction_may_have_more_recipients_than_a_lobby_has_commands(enter):
+    server = enter(SMTP, '--policy=auth', service={'MAIL': lines('250 OK'), 'RCPT': lines('250 OK')})
+    with Client(server, SMTP.auth_hello) as client:
+        client.ask('MAIL FROM:<ann@example.org>', '250 .+')
+        for number in range(100):
+            client.ask(f'RCPT TO:<u{number}@example.org>', '250 .+')
+        client.ask(SMTP.quit, SMTP.bye)
+    assert server.wait().status == 0
+
+
+# What a lenient daemon would take for a login in spite of its spelling: under auth it never gets it.
+DISGUISED = [
+    (IMAP, f'b "LOGIN" bob {lobby.PASSWORD}'), (IMAP, f'b LOGIN\vbob {lobby.PASSWORD}'),
+    (IMAP, f'b LOGIN\fbob {lobby.PASSWORD}'), (IMAP, f'b  LOGIN bob {lobby.PASSWORD}'),
+    (IMAP, f'b\vLOGIN bob {lobby.PASSWORD}'), (IMAP, f'b (LOGIN) bob {lobby.PASSWORD}'),
+    (IMAP, f'b AUTHENTICATE SCRAM-SHA-1 LOGIN bob {lobby.PASSWORD}'),
+    (POP3, 'USER\vbob'), (POP3, f'PASS\f{lobby.PASSWORD}'), (POP3, f'"PASS" {lobby.PASSWORD}'),
+    (POP3, f' PASS {lobby.PASSWORD}'), (POP3, f'AUTH\vPLAIN {lobby.SECRET}'),
+    (SMTP, f'AUTH\vPLAIN {lobby.SECRET}'), (SMTP, f'"AUTH" PLAIN {lobby.SECRET}'), (LMTP, f' AUTH PLAIN {lobby.SECRET}'),
+    (SIEVE, f'"AUTHENTICATE" "PLAIN" "{lobby.SECRET}"'), (SIEVE, f'AUTHENTICATE\v"PLAIN" "{lobby.SECRET}"'),
+    (NNTP, f'AUTHINFO\vPASS {lobby.PASSWORD}'), (NNTP, f'XAUTHINFO PASS {lobby.PASSWORD}'),
+]
+
+
+@pytest.mark.parametrize('dialect, line', [pytest.param(*row, id=f'{row[0]} {row[1]!r}') for row in DISGUISED])
+def test_login_in_a_spelling_that_is_not_the_protocols_never_reaches_the_handler_under_auth(enter, dialect, line):
+    server = enter(dialect, '--policy=auth')
+    with Client(server, dialect.auth_hello) as client:
+        client.send(line)
+        client.up_to(r'(\* |b )?(BAD|-ERR|5\d\d|NO)( .+)?')
+        client.ask(dialect.noop, dialect.done)
+    end = server.wait()
+    lobby.has_no_secret(end.log)
+    assert server.recorder.run(inside=False).input == dialect.noop.encode() + b'\r\n'
+
+
+@pytest.mark.parametrize('control', ['\x01', '\x07', '\v', '\f', '\x1b', '\x7f'])
+@dialects
+@policies
+def test_control_character_in_a_command_is_refused_under_every_policy(enter, dialect, policy, control):
+    server = enter(dialect, f'--policy={policy}')
+    with Client(server, dialect.auth_hello if policy == 'auth' else None) as client:
+        if policy == 'optional':
+            client.up_to(lobby.WELCOME)
+        client.send(dialect.noop + control)
+        client.up_to(r'(\* |c )?(BAD|-ERR|501|NO)( .+)?')
+        client.ask(dialect.noop, dialect.done)
+    server.wait()
+    assert server.recorder.run(inside=False).input == dialect.noop.encode() + b'\r\n'
+
+
+# SASL responses as long as RFC 4954 has them, for Kerberos tickets and the like.
+LONG = {
+    'IMAP': (IMAP, 'x AUTHENTICATE GSSAPI', '+ ', 'TAG OK in'), 'POP3': (POP3, 'AUTH GSSAPI', '+ ', '+OK in'),
+    'SMTP': (SMTP, 'AUTH GSSAPI', '334 ', '235 2.7.0 in'), 'NNTP': (NNTP, 'AUTHINFO SASL GSSAPI', '383 =', '281 in'),
+    'ManageSieve': (SIEVE, 'AUTHENTICATE "GSSAPI"', '""', 'OK'),
+}
+
+
+def response(dialect, length):
+    return '"' + 'A' * (length - 2) + '"' if dialect is SIEVE else 'A' * length
+
+
+@pytest.mark.parametrize('name', LONG)
+def test_sasl_response_may_have_12288_bytes(enter, name):
+    dialect, login, challenge, yes = LONG[name]
+    turns = [login, challenge, response(dialect, 12288 if dialect is not SIEVE else 12286), yes]
+    server = enter(dialect, '--policy=auth', service=as_service(dialect, turns))
+    with Client(server, dialect.auth_hello) as client:
+        play(client, turns, 'x')
+        echoes(client)
+    assert server.wait().status == 0
+    assert server.recorder.run(inside=False).input == lines('|'.join(turns[::2]))
+
+
+@pytest.mark.parametrize('name', LONG)
+def test_sasl_response_of_more_than_12288_bytes_ends_the_connection(enter, name):
+    dialect, login, challenge, yes = LONG[name]
+    server = enter(dialect, '--policy=auth', service=as_service(dialect, [login, challenge, '', yes]))
+    with Client(server, dialect.auth_hello) as client:
+        play(client, [login, challenge], 'x')
+        client.send(response(dialect, 12292))
+        client.closes_with(dialect.too_long)
+    assert 'client sent a SASL response of more than 12288 bytes' in server.wait().log
+    assert server.recorder.run(inside=False).input == lines(login)
+
+
+@pytest.mark.parametrize('name', ['IMAP', 'POP3', 'SMTP', 'NNTP', 'ManageSieve'])
+def test_response_at_once_may_be_long_if_the_mechanism_is_allowed(enter, name):
+    dialect, login, _, yes = LONG[name]
+    first = ' ' + response(dialect, 8000 if dialect is not SIEVE else 8002)
+    for mechanism, passes in [('GSSAPI', True), ('PLAIN', False)]:
+        line = login.replace('GSSAPI', mechanism) + first
+        server = enter(dialect, '--policy=auth', service=as_service(dialect, [line, yes]))
+        with Client(server, dialect.auth_hello) as client:
+            client.send(line)
+            if passes:
+                client.hears(lines(yes.replace('TAG', 'x')))
+            else:
+                client.closes_with(dialect.too_long)
+        server.wait()
+
+
+# The client's answer to a challenge, which might be a command to a handler that no longer waits for one.
+NO_RESPONSE = [
+    (IMAP, 'a AUTHENTICATE CRAM-MD5', '+ PDEyMz4=', f'b LOGIN bob {lobby.PASSWORD}', 'TAG BAD cancelled'),
+    (POP3, 'AUTH CRAM-MD5', '+ PDEyMz4=', f'PASS {lobby.PASSWORD}', '-ERR cancelled'),
+    (SMTP, 'AUTH CRAM-MD5', '334 PDEyMz4=', f'AUTH PLAIN {lobby.SECRET}', '501 5.0.0 cancelled'),
+    (SIEVE, 'AUTHENTICATE "CRAM-MD5"', '"PDEyMz4="', f'AUTHENTICATE "PLAIN" "{lobby.SECRET}"', 'NO "cancelled"'),
+    (SIEVE, 'AUTHENTICATE "CRAM-MD5"', '"PDEyMz4="', f'{{4+}}|AUTHENTICATE "PLAIN" "{lobby.SECRET}"', 'NO "cancelled"'),
+    (NNTP, 'AUTHINFO SASL CRAM-MD5', '383 PDEyMz4=', f'AUTHINFO PASS {lobby.PASSWORD}', '481 cancelled'),
+]
+
+
+@pytest.mark.parametrize('dialect, line, challenge, wrong, no', [
+    pytest.param(*row, id=f'{row[0]} {row[3]}') for row in NO_RESPONSE])
+def test_answer_to_a_challenge_that_is_no_response_cancels_the_login_and_never_reaches_the_handler(
+        enter, dialect, line, challenge, wrong, no):
+    given_up = '"*"' if dialect is SIEVE else '*'
+    turns = [line, challenge, given_up, no]
+    server = enter(dialect, '--policy=auth', service={**as_service(dialect, turns), 'echo': None})
+    with Client(server, dialect.auth_hello) as client:
+        play(client, turns[:2], 'a')
+        client.send(lines(wrong)[:-2].decode())
+        client.hears(lines(no.replace('TAG', 'a')))
+        client.ask(dialect.noop, dialect.done)
+    end = server.wait()
+    assert 'client answered a SASL challenge with something else than base64: login cancelled' in end.log
+    lobby.has_no_secret(end.log)
+    assert server.recorder.run(inside=False).input == lines(f'{line}|{given_up}|{dialect.noop}')
 
 
 DENIED = [

@@ -15,7 +15,7 @@ LAYERS = [
     ['config', 'peer', 'facts', 'dn', 'notify', 'pem', 'trace', 'wish', 'x509'],
     ['options', 'certs', 'chain'],
     ['activation', 'alert', 'census', 'choose', 'dialect', 'environment', 'hello', 'identity', 'jail', 'keys', 'proxy', 'report', 'suites', 'tickets'],
-    ['ask', 'policy', 'reasons', 'resumption', 'staple', 'ticket_file', 'trust'],
+    ['ask', 'policy', 'reasons', 'resumption', 'ruling', 'staple', 'ticket_file', 'trust'],
     ['clientca', 'gate_trace', 'opening', 'vault'],
     ['clientcert', 'load', 'monitor_trace'],
     ['handler', 'lobby', 'relay', 'tls', 'ucspi'],

@@ -34,6 +34,7 @@ SAID = {entry.key: entry for entry in ENTRIES if entry.subsection == 'What clien
 
 ECHO = ['/bin/cat']
 QUIT = ['/bin/sh', '-c', 'echo ready']
+CHALLENGES = ['/bin/sh', '-c', r'printf "* OK ready\r\n"; read -r line; printf "+ \r\n"; read -r line']
 IMAP_READY = r'printf "* OK [CAPABILITY IMAP4rev1] ready\r\n"; '
 PROXY = ['--proxy-protocol', '--proxy-trusted=127.0.0.1']
 NEEDS_ROOT = set()
@@ -323,6 +324,12 @@ reproduces({
         lambda the: the.says(b'', '--starttls=imap', '--timeout-lobby=1'),
     'client sent a line of more than 1000 bytes before TLS: connection closed':
         lambda the: the.says(b'x' * 1001, '--starttls=imap'),
+    'client sent a SASL response of more than 12288 bytes before TLS: connection closed':
+        lambda the: the.says(b'a AUTHENTICATE GSSAPI\r\n' + b'A' * 12292, '--starttls=imap', '--policy=auth',
+                             handler=CHALLENGES),
+    'client answered a SASL challenge with something else than base64: login cancelled':
+        lambda the: the.says(b'a AUTHENTICATE GSSAPI\r\nb LOGIN ann secret\r\n', '--starttls=imap', '--policy=auth',
+                             handler=CHALLENGES),
     'client sent more than 20 commands before TLS: connection closed':
         lambda the: the.says(b'a NOOP\r\n' * 21, '--starttls=imap'),
     'client sent data that nobody asked for before TLS: connection closed':
@@ -458,6 +465,10 @@ reproduces({
         lambda the: the.after_starttls(shell(r'printf "* PREAUTH hello\r\n"; cat')),
     'handler did not answer before --timeout-lobby was over':
         lambda the: the.says(b'', '--starttls=imap', '--policy=auth', '--timeout-lobby=1'),
+    'handler did not answer before --timeout-idle was over':
+        lambda the: the.says(b'MAIL FROM:<>\r\nRCPT TO:<ann>\r\n', '--starttls=smtp', '--policy=auth', '--timeout-idle=1',
+                             '--timeout-grace=1',
+                             handler=shell(r'printf "220 ready\r\n"; read -r line; printf "250 OK\r\n"; exec sleep 100')),
     'handler ended before its answer was whole':
         lambda the: the.says(b'', '--starttls=imap', '--policy=auth', handler=['/bin/true']),
     'handler gave an answer that has no place before TLS':

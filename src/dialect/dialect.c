@@ -68,6 +68,136 @@ bool dialect_is(const char *word, size_t len, const char *name)
     return len == strlen(name) && strncasecmp(word, name, len) == 0;
 }
 
+bool dialect_one_blank(const char *word, size_t n, const char *next, size_t left)
+{
+    return left == 0 || next == word + n + 1;
+}
+
+static bool is_alphanumeric(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+bool dialect_is_mechanism(const char *name, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (!is_alphanumeric(name[i]) && name[i] != '-' && name[i] != '_')
+            return false;
+    return len > 0 && len <= 20;
+}
+
+void dialect_take_mechanism(struct command *c)
+{
+    const char *rest = c->argument;
+    size_t left = c->argument_len;
+
+    c->mechanism = rest;
+    c->mechanism_len = dialect_word(&rest, &left);
+    bool sound = dialect_is_base64(rest, left) || (left == 1 && rest[0] == '=');
+    c->plain = c->plain && sound && dialect_is_mechanism(c->mechanism, c->mechanism_len) &&
+               dialect_one_blank(c->mechanism, c->mechanism_len, rest, left);
+}
+
+bool dialect_is_base64(const char *text, size_t len)
+{
+    size_t n = len;
+
+    while (n > 0 && len - n < 2 && text[n - 1] == '=')
+        n--;
+    for (size_t i = 0; i < n; i++)
+        if (!is_alphanumeric(text[i]) && text[i] != '+' && text[i] != '/')
+            return false;
+    return len % 4 == 0;
+}
+
+bool dialect_base64_response(const char *line, size_t len, size_t *announced)
+{
+    *announced = 0;
+    return dialect_is_base64(line, len) || (len == 1 && line[0] == '*');
+}
+
+const struct word *dialect_find_word(const struct word *words, size_t count, const char *word,
+                                     size_t len)
+{
+    for (size_t i = 0; i < count; i++)
+        if (dialect_is(word, len, words[i].verb))
+            return &words[i];
+    return NULL;
+}
+
+bool dialect_has_control(const struct dialect *d, const char *line, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        unsigned char byte = (unsigned char)line[i];
+        if (byte == 0x7f || (byte < ' ' && (byte != '\t' || !d->tabs)))
+            return true;
+    }
+    return false;
+}
+
+/* The row for this occasion and command: the first that fits. */
+static const struct saying *find_saying(const struct dialect *d, enum occasion occasion,
+                                        const char *verb)
+{
+    const struct saying *const tables[] = {d->sayings, d->shared};
+
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        for (const struct saying *row = tables[i]; row != NULL && row->text != NULL; row++) {
+            bool fits = row->verb == NULL || (verb != NULL && strcmp(row->verb, verb) == 0);
+            if (row->occasion == occasion && fits)
+                return row;
+        }
+    }
+    return NULL;
+}
+
+/* Writes what the letter behind a % stands for. Returns false if it begins a part that is left out. */
+static bool say_part(struct text *out, char letter, const struct command *c,
+                     const struct setting *s)
+{
+    switch (letter) {
+    case 'h':
+        text_add(out, s->host, strlen(s->host));
+        return true;
+    case 't':
+        text_add(out, c != NULL ? c->tag : "*", c != NULL ? c->tag_len : 1);
+        return true;
+    case 'a':
+        text_add(out, c != NULL ? c->argument : "", c != NULL ? c->argument_len : 0);
+        return true;
+    case '+':
+        return s->tls;
+    case '-':
+        return !s->tls;
+    case '?':
+        return c != NULL && c->argument_len > 0;
+    case '=':
+        return s->handler;
+    case '~':
+        return !s->handler;
+    default:
+        return true;
+    }
+}
+
+void dialect_say(const struct dialect *d, struct text *out, enum occasion occasion,
+                 const struct command *c, const struct setting *s)
+{
+    const struct saying *row = find_saying(d, occasion, c != NULL ? c->verb : NULL);
+    bool said = true;
+
+    for (const char *p = row != NULL ? row->text : ""; *p != '\0'; p++) {
+        if (*p != '%') {
+            if (said)
+                text_add(out, p, 1);
+        } else if (*++p == '.') {
+            said = true;
+        } else if (said) {
+            said = say_part(out, *p, c, s);
+        }
+    }
+}
+
 bool dialect_begins(const char *line, size_t len, const char *start)
 {
     size_t n = strlen(start);

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define DIALECT_TAG_MAX 128 /* bytes of an IMAP tag: it comes back in each of our answers */
+
 /* Text under construction in a buffer of the caller's; what doesn't fit sets `full`. */
 struct text {
     char *buf;
@@ -27,7 +29,10 @@ enum command_kind {
     COMMAND_HARMLESS,  /* the lobby can answer it: NOOP, RSET, ID, HELO */
     COMMAND_PASSWORD,  /* a login with a reusable password */
     COMMAND_MECHANISM, /* a login by the SASL mechanism in `mechanism` */
-    COMMAND_LEAVE,     /* begins what the lobby has no part in: mail, news */
+    COMMAND_MAIL,      /* begins a mail transaction (RFC 5321 section 3.3) */
+    COMMAND_DATA,      /* ... in which the message comes next, when it has been asked for */
+    COMMAND_CHUNK,     /* ... in which a part of the message follows at once (RFC 3030) */
+    COMMAND_LEAVE,     /* begins what the lobby has no part in: news */
     COMMAND_OTHER,     /* anything else; its whole answer is awaited */
     COMMAND_MALFORMED, /* breaks the protocol's syntax */
     COMMAND_LITERAL,   /* announces bytes that it will send only when asked to: refused */
@@ -42,6 +47,7 @@ struct command {
     size_t tag_len;
     const char *argument; /* what stands behind the verb, without the blanks before it */
     size_t argument_len;
+    bool plain; /* its names are plain atoms with one blank between them: read alike by everybody */
     bool login; /* PASSWORD or MECHANISM, even if it is a LITERAL or UNASKED */
     const char *mechanism;
     size_t mechanism_len;
@@ -53,6 +59,7 @@ struct setting {
     bool tls;         /* STARTTLS works */
     bool passwords;   /* reusable passwords are allowed in plaintext */
     bool handler;     /* a handler answers behind the lobby (policy auth, optional) */
+    bool mail;        /* the handler has accepted a COMMAND_MAIL */
     bool (*mechanism_ok)(const char *name, size_t len); /* may be used in plaintext */
 };
 
@@ -74,6 +81,22 @@ enum occasion {
     SAY_TIMEOUT,
     SAY_UNAVAILABLE, /* no handler */
     SAY_FULL         /* more clients than there may be; before the greeting */
+};
+
+/* A word of a protocol and what it is to the lobby. */
+struct word {
+    const char *verb;
+    enum command_kind kind;
+};
+
+/* What a protocol says on an occasion. In `text`, %h is our name, %t the command's tag (* where there
+ * is none) and %a its argument; what stands between %+ and %. is said only if TLS can be had, between
+ * %- and %. only if it can't, between %? and %. only if the command has an argument, between %= and
+ * %. only if a handler answers behind the lobby, between %~ and %. only if none does. */
+struct saying {
+    enum occasion occasion;
+    const char *verb; /* as the answer to this command; NULL: to any, if no row before it fits */
+    const char *text;
 };
 
 /* A handler's answer, line by line, on its way to the client. */
@@ -109,16 +132,21 @@ enum greeting_verdict {
 };
 
 struct dialect {
-    const char *name;  /* as --starttls has it */
-    const char *title; /* as people call it */
-    const char *alpn;  /* its names for ALPN, with commas between */
+    const char *name;             /* as --starttls has it */
+    const char *title;            /* as people call it */
+    const char *alpn;             /* its names for ALPN, with commas between */
+    bool tabs;                    /* a tab is a blank, too */
+    const struct saying *sayings; /* ended by a row without text */
+    const struct saying *shared;  /* for what `sayings` has no row for; NULL: no such rows */
 
     /* Judges a line without its line end. */
     void (*parse)(struct command *c, const char *line, size_t len);
 
-    /* Writes what the lobby says; c is the command it answers, or NULL where there is none. */
-    void (*say)(struct text *out, enum occasion occasion, const struct command *c,
-                const struct setting *s);
+    /* True if the line is the client's turn in a SASL exchange and nothing else: base64, or what gives
+     * up. *announced is set to the length of the text that comes in a line of its own (ManageSieve),
+     * else to 0. */
+    bool (*response)(const char *line, size_t len, size_t *announced);
+    const char *cancel; /* the response that gives up (RFC 4422 section 3.5), with its line end */
 
     /* Edits the next line of a handler's answer: STARTTLS is ours to offer, what is not allowed is
      * hidden. The line comes without its line end and, being data of a stranger's, is not ended by
@@ -143,6 +171,34 @@ const struct dialect *dialect_find(const char *name);
 /* Takes a word off the front of *rest, which then begins behind the blanks that follow it.
  * Returns its length; 0 at the end. */
 size_t dialect_word(const char **rest, size_t *len);
+
+/* Takes a mechanism, and what may follow it at once, off c->argument. They are plain if the mechanism is
+ * a name and the rest base64 or a lone =, which stands for nothing (RFC 4954 section 4). */
+void dialect_take_mechanism(struct command *c);
+
+/* True if one blank stands between a word and what comes behind it, or if nothing comes; word and next
+ * are as dialect_word() has found them. */
+bool dialect_one_blank(const char *word, size_t n, const char *next, size_t left);
+
+/* True for the name of a SASL mechanism (RFC 4422 section 3.1), in any case. */
+bool dialect_is_mechanism(const char *name, size_t len);
+
+/* Finds the word, in any case. Returns its row, or NULL. */
+const struct word *dialect_find_word(const struct word *words, size_t count, const char *word,
+                                     size_t len);
+
+/* True if a line holds a control character that this protocol has no use for. */
+bool dialect_has_control(const struct dialect *d, const char *line, size_t len);
+
+/* Writes what the lobby says; c is the command it answers, or NULL where there is none. */
+void dialect_say(const struct dialect *d, struct text *out, enum occasion occasion,
+                 const struct command *c, const struct setting *s);
+
+/* True for base64 (RFC 4648 section 4), the empty text among it; padding only at the end. */
+bool dialect_is_base64(const char *text, size_t len);
+
+/* `response` of a protocol whose responses are lines of base64, or a star. */
+bool dialect_base64_response(const char *line, size_t len, size_t *announced);
 
 /* True if the len bytes at word are this name, in any case. */
 bool dialect_is(const char *word, size_t len, const char *name);

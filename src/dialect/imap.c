@@ -4,10 +4,7 @@
 
 #include <string.h>
 
-static const struct {
-    const char *verb;
-    enum command_kind kind;
-} verbs[] = {
+static const struct word words[] = {
     {"CAPABILITY", COMMAND_CAPABILITY},
     {"STARTTLS", COMMAND_STARTTLS},
     {"LOGOUT", COMMAND_QUIT},
@@ -24,8 +21,6 @@ static const struct {
     {"IDLE", COMMAND_OTHER},
     {"NAMESPACE", COMMAND_OTHER},
 };
-
-#define TAG_MAX 128 /* it comes back in each of our answers */
 
 /* RFC 9051 section 9: tag = 1*<any ASTRING-CHAR except "+">. */
 static size_t tag_length(const char *line, size_t len)
@@ -64,7 +59,7 @@ static void parse(struct command *c, const char *line, size_t len)
     enum command_kind announced = literal(line, len);
     if (announced == COMMAND_UNASKED)
         c->kind = announced;
-    if (tag == 0 || tag > TAG_MAX || tag >= len || line[tag] != ' ')
+    if (tag == 0 || tag > DIALECT_TAG_MAX || tag >= len || line[tag] != ' ')
         return;
     c->tag = line;
     c->tag_len = tag;
@@ -76,102 +71,41 @@ static void parse(struct command *c, const char *line, size_t len)
     c->argument_len = left;
     if (n == 0)
         return;
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
-        if (dialect_is(verb, n, verbs[i].verb)) {
-            c->verb = verbs[i].verb;
-            c->kind = verbs[i].kind;
-        }
-    }
-    if (c->verb == NULL)
-        c->kind = COMMAND_OTHER;
-    if (c->kind == COMMAND_MECHANISM) {
-        c->mechanism = rest;
-        c->mechanism_len = dialect_word(&rest, &left);
-        if (c->mechanism_len == 0)
-            c->kind = COMMAND_MALFORMED;
-    }
+    const struct word *word = dialect_find_word(words, sizeof words / sizeof words[0], verb, n);
+    c->verb = word != NULL ? word->verb : NULL;
+    c->kind = word != NULL ? word->kind : COMMAND_OTHER;
+    c->plain = word != NULL && dialect_one_blank(verb, n, rest, left);
+    if (c->kind == COMMAND_MECHANISM)
+        dialect_take_mechanism(c);
+    if (c->kind == COMMAND_MECHANISM && c->mechanism_len == 0)
+        c->kind = COMMAND_MALFORMED;
     c->login = c->kind == COMMAND_PASSWORD || c->kind == COMMAND_MECHANISM;
     if (announced != COMMAND_OTHER)
         c->kind = announced;
 }
 
-static void add_tag(struct text *out, const struct command *c)
-{
-    if (c == NULL)
-        text_add(out, "*", 1);
-    else
-        text_add(out, c->tag, c->tag_len);
-}
-
-/* What the lobby can do by itself. */
-static void add_capabilities(struct text *out, const struct setting *s)
-{
-    text_format(out, "CAPABILITY IMAP4rev1 ID%s LOGINDISABLED", s->tls ? " STARTTLS" : "");
-}
-
-static void say(struct text *out, enum occasion occasion, const struct command *c,
-                const struct setting *s)
-{
-    switch (occasion) {
-    case SAY_GREETING:
-        text_format(out, "* OK [");
-        add_capabilities(out, s);
-        text_format(out, "] %s postern ready\r\n", s->host);
-        return;
-    case SAY_TOO_LONG:
-        text_format(out, "* BYE Line too long or malformed\r\n");
-        return;
-    case SAY_TOO_MANY:
-        text_format(out, "* BYE Too many commands before STARTTLS\r\n");
-        return;
-    case SAY_TIMEOUT:
-        text_format(out, "* BYE Timeout\r\n");
-        return;
-    case SAY_UNAVAILABLE:
-        text_format(out, "* BYE [UNAVAILABLE] Service not available\r\n");
-        return;
-    case SAY_FULL:
-        text_format(out, "* BYE [UNAVAILABLE] Too many connections\r\n");
-        return;
-    case SAY_CAPABILITIES:
-        text_format(out, "* ");
-        add_capabilities(out, s);
-        text_format(out, "\r\n");
-        break;
-    case SAY_DONE:
-        if (c != NULL && c->verb != NULL && strcmp(c->verb, "ID") == 0)
-            text_format(out, "* ID NIL\r\n");
-        break;
-    case SAY_BYE:
-        text_format(out, "* BYE %s closing connection\r\n", s->host);
-        break;
-    default:
-        break;
-    }
-    add_tag(out, c);
-    switch (occasion) {
-    case SAY_BEGIN_TLS:
-        text_format(out, " OK Begin TLS negotiation now\r\n");
-        break;
-    case SAY_NO_TLS:
-        text_format(out, " NO [UNAVAILABLE] TLS is not available now\r\n");
-        break;
-    case SAY_NEED_TLS:
-        text_format(out, " NO [PRIVACYREQUIRED] STARTTLS first\r\n");
-        break;
-    case SAY_NO_PASSWORD:
-        text_format(out, " NO [PRIVACYREQUIRED] No plaintext passwords without TLS\r\n");
-        break;
-    case SAY_MALFORMED:
-        text_format(out, " BAD Syntax error\r\n");
-        break;
-    case SAY_UNKNOWN:
-        text_format(out, " BAD Unknown command\r\n");
-        break;
-    default:
-        text_format(out, " OK Done\r\n");
-    }
-}
+/* What the lobby can do by itself stands in the list of capabilities. */
+static const struct saying sayings[] = {
+    {SAY_GREETING, NULL,
+     "* OK [CAPABILITY IMAP4rev1 ID%+ STARTTLS%. LOGINDISABLED] %h postern ready\r\n"},
+    {SAY_CAPABILITIES, NULL,
+     "* CAPABILITY IMAP4rev1 ID%+ STARTTLS%. LOGINDISABLED\r\n%t OK Done\r\n"},
+    {SAY_DONE, "ID", "* ID NIL\r\n%t OK Done\r\n"},
+    {SAY_DONE, NULL, "%t OK Done\r\n"},
+    {SAY_BYE, NULL, "* BYE %h closing connection\r\n%t OK Done\r\n"},
+    {SAY_BEGIN_TLS, NULL, "%t OK Begin TLS negotiation now\r\n"},
+    {SAY_NO_TLS, NULL, "%t NO [UNAVAILABLE] TLS is not available now\r\n"},
+    {SAY_NEED_TLS, NULL, "%t NO [PRIVACYREQUIRED] STARTTLS first\r\n"},
+    {SAY_NO_PASSWORD, NULL, "%t NO [PRIVACYREQUIRED] No plaintext passwords without TLS\r\n"},
+    {SAY_MALFORMED, NULL, "%t BAD Syntax error\r\n"},
+    {SAY_UNKNOWN, NULL, "%t BAD Unknown command\r\n"},
+    {SAY_TOO_LONG, NULL, "* BYE Line too long or malformed\r\n"},
+    {SAY_TOO_MANY, NULL, "* BYE Too many commands before STARTTLS\r\n"},
+    {SAY_TIMEOUT, NULL, "* BYE Timeout\r\n"},
+    {SAY_UNAVAILABLE, NULL, "* BYE [UNAVAILABLE] Service not available\r\n"},
+    {SAY_FULL, NULL, "* BYE [UNAVAILABLE] Too many connections\r\n"},
+    {SAY_FULL, NULL, NULL},
+};
 
 /* Copies a blank-separated list of capabilities with ours in it. */
 static void edit_capabilities(struct text *out, const char *list, size_t len,
@@ -276,4 +210,16 @@ static enum greeting_verdict greeting(const char *bytes, size_t len, size_t *use
     return dialect_begins(bytes, *used, "* OK") ? GREETING_SWALLOW : GREETING_ANSWER;
 }
 
-const struct dialect dialect_imap = {"imap", "IMAP", "imap", parse, say, reply, answer, greeting};
+const struct dialect dialect_imap = {
+    .name = "imap",
+    .title = "IMAP",
+    .alpn = "imap",
+    .tabs = false,
+    .sayings = sayings,
+    .parse = parse,
+    .response = dialect_base64_response,
+    .cancel = "*\r\n",
+    .reply = reply,
+    .answer = answer,
+    .greeting = greeting,
+};

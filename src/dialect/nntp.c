@@ -4,10 +4,7 @@
 
 #include <string.h>
 
-static const struct {
-    const char *verb;
-    enum command_kind kind;
-} verbs[] = {
+static const struct word words[] = {
     {"CAPABILITIES", COMMAND_CAPABILITY},
     {"STARTTLS", COMMAND_STARTTLS},
     {"QUIT", COMMAND_QUIT},
@@ -45,28 +42,33 @@ static const struct {
     {"TAKETHIS", COMMAND_UNASKED}, /* the article follows at once */
     {"COMPRESS", COMMAND_LEAVE},   /* from its answer on, there are no lines to be read */
     {"XFEATURE", COMMAND_LEAVE},
+    {"AUTHINFO", COMMAND_PASSWORD},
 };
 
 /* RFC 4643 section 2; GENERIC and SIMPLE are RFC 2980's. A form that is not known is taken for one
  * with a password. */
 static void parse_authinfo(struct command *c)
 {
-    const char *rest = c->argument;
-    size_t left = c->argument_len;
-    size_t n = dialect_word(&rest, &left);
+    const char *form = c->argument;
+    size_t n = dialect_word(&c->argument, &c->argument_len);
 
-    c->verb = "AUTHINFO";
-    c->kind = n > 0 ? COMMAND_PASSWORD : COMMAND_MALFORMED;
-    if (dialect_is(c->argument, n, "USER")) {
+    c->login = true;
+    c->plain = c->plain && dialect_one_blank(form, n, c->argument, c->argument_len);
+    if (n == 0) {
+        c->kind = COMMAND_MALFORMED;
+    } else if (dialect_is(form, n, "USER")) {
         c->verb = "AUTHINFO USER";
-    } else if (dialect_is(c->argument, n, "PASS")) {
+    } else if (dialect_is(form, n, "PASS")) {
         c->verb = "AUTHINFO PASS";
-    } else if (dialect_is(c->argument, n, "SASL")) {
+    } else if (dialect_is(form, n, "SASL")) {
         c->verb = "AUTHINFO SASL";
-        c->mechanism = rest;
-        c->mechanism_len = dialect_word(&rest, &left);
-        c->kind = c->mechanism_len > 0 ? COMMAND_MECHANISM : COMMAND_MALFORMED;
+        c->kind = COMMAND_MECHANISM;
+        dialect_take_mechanism(c);
+        if (c->mechanism_len == 0)
+            c->kind = COMMAND_MALFORMED;
     }
+    c->argument_len += (size_t)(c->argument - form);
+    c->argument = form;
 }
 
 static void parse(struct command *c, const char *line, size_t len)
@@ -74,74 +76,41 @@ static void parse(struct command *c, const char *line, size_t len)
     const char *rest = line;
     size_t left = len;
     size_t n = dialect_word(&rest, &left);
+    const struct word *word = dialect_find_word(words, sizeof words / sizeof words[0], line, n);
 
     *c = (struct command){.kind = COMMAND_OTHER, .tag = "", .argument = rest, .argument_len = left};
     if (n == 0)
         c->kind = COMMAND_MALFORMED;
-    if (dialect_is(line, n, "AUTHINFO"))
+    if (word == NULL)
+        return;
+    c->kind = word->kind;
+    c->verb = word->verb;
+    c->plain = dialect_one_blank(line, n, rest, left);
+    if (c->kind == COMMAND_PASSWORD)
         parse_authinfo(c);
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
-        if (dialect_is(line, n, verbs[i].verb)) {
-            c->kind = verbs[i].kind;
-            c->verb = verbs[i].verb;
-        }
-    }
 }
 
 /* RFC 3977 section 3.2.1 and RFC 4642 section 2.2: the codes. */
-static void say(struct text *out, enum occasion occasion, const struct command *c,
-                const struct setting *s)
-{
-    (void)c;
-    switch (occasion) {
-    case SAY_GREETING:
-        text_format(out, "200 %s postern ready\r\n", s->host);
-        break;
-    case SAY_CAPABILITIES:
-        text_format(out, "101 Capability list\r\nVERSION 2\r\nIMPLEMENTATION postern\r\n%s.\r\n",
-                    s->tls ? "STARTTLS\r\n" : "");
-        break;
-    case SAY_DONE: /* no command of this protocol is harmless: each answer holds something */
-        text_format(out, "503 Nothing to tell\r\n");
-        break;
-    case SAY_BYE:
-        text_format(out, "205 %s closing connection\r\n", s->host);
-        break;
-    case SAY_BEGIN_TLS:
-        text_format(out, "382 Continue with TLS negotiation\r\n");
-        break;
-    case SAY_NO_TLS:
-        text_format(out, "580 TLS is not available now\r\n");
-        break;
-    case SAY_NEED_TLS:
-        text_format(out, "483 STARTTLS first\r\n");
-        break;
-    case SAY_NO_PASSWORD:
-        text_format(out, "483 No plaintext passwords without TLS\r\n");
-        break;
-    case SAY_MALFORMED:
-        text_format(out, "501 Syntax error\r\n");
-        break;
-    case SAY_UNKNOWN:
-        text_format(out, "500 Unknown command\r\n");
-        break;
-    case SAY_TOO_LONG:
-        text_format(out, "400 Line too long or malformed\r\n");
-        break;
-    case SAY_TOO_MANY:
-        text_format(out, "400 Too many commands before STARTTLS\r\n");
-        break;
-    case SAY_TIMEOUT:
-        text_format(out, "400 Timeout\r\n");
-        break;
-    case SAY_UNAVAILABLE:
-        text_format(out, "400 Service not available\r\n");
-        break;
-    case SAY_FULL:
-        text_format(out, "400 Too many connections\r\n");
-        break;
-    }
-}
+static const struct saying sayings[] = {
+    {SAY_GREETING, NULL, "200 %h postern ready\r\n"},
+    {SAY_CAPABILITIES, NULL,
+     "101 Capability list\r\nVERSION 2\r\nIMPLEMENTATION postern\r\n%+STARTTLS\r\n%..\r\n"},
+    {SAY_BYE, NULL, "205 %h closing connection\r\n"},
+    {SAY_BEGIN_TLS, NULL, "382 Continue with TLS negotiation\r\n"},
+    {SAY_NO_TLS, NULL, "580 TLS is not available now\r\n"},
+    {SAY_NEED_TLS, NULL, "483 STARTTLS first\r\n"},
+    {SAY_NO_PASSWORD, NULL, "483 No plaintext passwords without TLS\r\n"},
+    {SAY_MALFORMED, NULL, "501 Syntax error\r\n"},
+    {SAY_UNKNOWN, NULL, "500 Unknown command\r\n"},
+    {SAY_TOO_LONG, NULL, "400 Line too long or malformed\r\n"},
+    {SAY_TOO_MANY, NULL, "400 Too many commands before STARTTLS\r\n"},
+    {SAY_TIMEOUT, NULL, "400 Timeout\r\n"},
+    {SAY_UNAVAILABLE, NULL, "400 Service not available\r\n"},
+    {SAY_FULL, NULL, "400 Too many connections\r\n"},
+    /* No command is harmless: each answer tells something. */
+    {SAY_DONE, NULL, "503 Nothing to tell\r\n"},
+    {SAY_FULL, NULL, NULL},
+};
 
 static void add_line(struct text *out, const char *line, size_t len)
 {
@@ -260,4 +229,16 @@ static enum greeting_verdict greeting(const char *bytes, size_t len, size_t *use
     return dialect_begins(bytes, *used, "20") ? GREETING_SWALLOW : GREETING_ANSWER;
 }
 
-const struct dialect dialect_nntp = {"nntp", "NNTP", "nntp", parse, say, reply, answer, greeting};
+const struct dialect dialect_nntp = {
+    .name = "nntp",
+    .title = "NNTP",
+    .alpn = "nntp",
+    .tabs = true,
+    .sayings = sayings,
+    .parse = parse,
+    .response = dialect_base64_response,
+    .cancel = "*\r\n",
+    .reply = reply,
+    .answer = answer,
+    .greeting = greeting,
+};

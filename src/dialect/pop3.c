@@ -4,10 +4,7 @@
 
 #include <string.h>
 
-static const struct {
-    const char *verb;
-    enum command_kind kind;
-} verbs[] = {
+static const struct word words[] = {
     {"CAPA", COMMAND_CAPABILITY}, {"STLS", COMMAND_STARTTLS},  {"QUIT", COMMAND_QUIT},
     {"NOOP", COMMAND_HARMLESS},   {"USER", COMMAND_PASSWORD},  {"PASS", COMMAND_PASSWORD},
     {"APOP", COMMAND_MECHANISM},  {"AUTH", COMMAND_MECHANISM}, {"LANG", COMMAND_OTHER},
@@ -23,87 +20,53 @@ static void parse(struct command *c, const char *line, size_t len)
     size_t n = dialect_word(&rest, &left);
 
     *c = (struct command){.kind = COMMAND_OTHER, .tag = "", .argument = rest, .argument_len = left};
+    const struct word *word = dialect_find_word(words, sizeof words / sizeof words[0], line, n);
     if (n == 0)
         c->kind = COMMAND_MALFORMED;
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
-        if (dialect_is(line, n, verbs[i].verb)) {
-            c->kind = verbs[i].kind;
-            c->verb = verbs[i].verb;
-        }
-    }
-    if (c->kind != COMMAND_MECHANISM)
+    if (word == NULL)
         return;
+    c->kind = word->kind;
+    c->verb = word->verb;
+    c->plain = dialect_one_blank(line, n, rest, left);
+    c->login = c->kind == COMMAND_PASSWORD || c->kind == COMMAND_MECHANISM;
     if (dialect_is(line, n, "APOP")) {
         c->mechanism = line;
         c->mechanism_len = n;
-    } else if (left > 0) {
-        c->mechanism = rest;
-        c->mechanism_len = dialect_word(&rest, &left);
-    } else {
+    } else if (c->kind == COMMAND_MECHANISM && left > 0) {
+        dialect_take_mechanism(c);
+    } else if (c->kind == COMMAND_MECHANISM) {
         /* Before RFC 5034, AUTH alone asked for the list of mechanisms; clients still do. */
         c->kind = COMMAND_OTHER;
+        c->login = false;
     }
 }
 
 /* RFC 3206: [AUTH] tells a client that no other try will do as things are, [SYS/TEMP] that a later
  * one may. */
-static void say(struct text *out, enum occasion occasion, const struct command *c,
-                const struct setting *s)
-{
-    switch (occasion) {
-    case SAY_GREETING:
-        text_format(out, "+OK %s postern ready\r\n", s->host);
-        break;
-    case SAY_CAPABILITIES:
-        text_format(out,
-                    "+OK Capabilities follow\r\n%sRESP-CODES\r\nAUTH-RESP-CODE\r\n"
-                    "IMPLEMENTATION postern\r\n.\r\n",
-                    s->tls ? "STLS\r\n" : "");
-        break;
-    case SAY_DONE:
-        text_format(out, "+OK\r\n");
-        break;
-    case SAY_BYE:
-        text_format(out, "+OK %s closing connection\r\n", s->host);
-        break;
-    case SAY_BEGIN_TLS:
-        text_format(out, "+OK Begin TLS negotiation now\r\n");
-        break;
-    case SAY_NO_TLS:
-        text_format(out, "-ERR [SYS/TEMP] TLS is not available now\r\n");
-        break;
-    case SAY_NEED_TLS:
-        text_format(out, "-ERR %sSTLS first\r\n",
-                    c != NULL && (c->kind == COMMAND_PASSWORD || c->kind == COMMAND_MECHANISM)
-                        ? "[AUTH] "
-                        : "");
-        break;
-    case SAY_NO_PASSWORD:
-        text_format(out, "-ERR [AUTH] No plaintext passwords without TLS\r\n");
-        break;
-    case SAY_MALFORMED:
-        text_format(out, "-ERR Syntax error\r\n");
-        break;
-    case SAY_UNKNOWN:
-        text_format(out, "-ERR Unknown command\r\n");
-        break;
-    case SAY_TOO_LONG:
-        text_format(out, "-ERR Line too long or malformed\r\n");
-        break;
-    case SAY_TOO_MANY:
-        text_format(out, "-ERR Too many commands before STLS\r\n");
-        break;
-    case SAY_TIMEOUT:
-        text_format(out, "-ERR [SYS/TEMP] Timeout\r\n");
-        break;
-    case SAY_UNAVAILABLE:
-        text_format(out, "-ERR [SYS/TEMP] Service not available\r\n");
-        break;
-    case SAY_FULL:
-        text_format(out, "-ERR [SYS/TEMP] Too many connections\r\n");
-        break;
-    }
-}
+static const struct saying sayings[] = {
+    {SAY_GREETING, NULL, "+OK %h postern ready\r\n"},
+    {SAY_CAPABILITIES, NULL,
+     "+OK Capabilities follow\r\n%+STLS\r\n%.RESP-CODES\r\nAUTH-RESP-CODE\r\n"
+     "IMPLEMENTATION postern\r\n.\r\n"},
+    {SAY_DONE, NULL, "+OK\r\n"},
+    {SAY_BYE, NULL, "+OK %h closing connection\r\n"},
+    {SAY_BEGIN_TLS, NULL, "+OK Begin TLS negotiation now\r\n"},
+    {SAY_NO_TLS, NULL, "-ERR [SYS/TEMP] TLS is not available now\r\n"},
+    {SAY_NEED_TLS, "USER", "-ERR [AUTH] STLS first\r\n"},
+    {SAY_NEED_TLS, "PASS", "-ERR [AUTH] STLS first\r\n"},
+    {SAY_NEED_TLS, "APOP", "-ERR [AUTH] STLS first\r\n"},
+    {SAY_NEED_TLS, "AUTH", "-ERR %?[AUTH] %.STLS first\r\n"},
+    {SAY_NEED_TLS, NULL, "-ERR STLS first\r\n"},
+    {SAY_NO_PASSWORD, NULL, "-ERR [AUTH] No plaintext passwords without TLS\r\n"},
+    {SAY_MALFORMED, NULL, "-ERR Syntax error\r\n"},
+    {SAY_UNKNOWN, NULL, "-ERR Unknown command\r\n"},
+    {SAY_TOO_LONG, NULL, "-ERR Line too long or malformed\r\n"},
+    {SAY_TOO_MANY, NULL, "-ERR Too many commands before STLS\r\n"},
+    {SAY_TIMEOUT, NULL, "-ERR [SYS/TEMP] Timeout\r\n"},
+    {SAY_UNAVAILABLE, NULL, "-ERR [SYS/TEMP] Service not available\r\n"},
+    {SAY_FULL, NULL, "-ERR [SYS/TEMP] Too many connections\r\n"},
+    {SAY_FULL, NULL, NULL},
+};
 
 static void add_line(struct text *out, const char *line, size_t len)
 {
@@ -235,4 +198,16 @@ static enum greeting_verdict greeting(const char *bytes, size_t len, size_t *use
     return dialect_begins(bytes, *used, "+OK") ? GREETING_SWALLOW : GREETING_ANSWER;
 }
 
-const struct dialect dialect_pop3 = {"pop3", "POP3", "pop3", parse, say, reply, answer, greeting};
+const struct dialect dialect_pop3 = {
+    .name = "pop3",
+    .title = "POP3",
+    .alpn = "pop3",
+    .tabs = false,
+    .sayings = sayings,
+    .parse = parse,
+    .response = dialect_base64_response,
+    .cancel = "*\r\n",
+    .reply = reply,
+    .answer = answer,
+    .greeting = greeting,
+};

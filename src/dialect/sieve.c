@@ -6,10 +6,7 @@
 
 #define TAG_MAX 256 /* what NOOP may ask to hear again */
 
-static const struct {
-    const char *verb;
-    enum command_kind kind;
-} verbs[] = {
+static const struct word words[] = {
     {"CAPABILITY", COMMAND_CAPABILITY},
     {"STARTTLS", COMMAND_STARTTLS},
     {"LOGOUT", COMMAND_QUIT},
@@ -59,22 +56,53 @@ static size_t quoted_length(const char *text, size_t len)
     return 0;
 }
 
-/* RFC 5804 section 2.1: the mechanism is a string; a bare word is taken too, to be judged. */
+/* A quoted string of base64, or of a star, which gives up (RFC 5804 section 2.1). */
+static bool is_response(const char *text, size_t len)
+{
+    size_t ignored;
+
+    return len >= 2 && text[0] == '"' && text[len - 1] == '"' &&
+           dialect_base64_response(text + 1, len - 2, &ignored);
+}
+
+/* The client's answer may be a literal, too: its text then comes in a line of its own. */
+static bool response(const char *line, size_t len, size_t *announced)
+{
+    *announced = 0;
+    if (is_response(line, len))
+        return true;
+    if (len < 4 || len > 9 || line[0] != '{' || memcmp(line + len - 2, "+}", 2) != 0)
+        return false;
+    for (size_t i = 1; i < len - 2; i++) {
+        if (line[i] < '0' || line[i] > '9')
+            return false;
+        *announced = *announced * 10 + (size_t)(line[i] - '0');
+    }
+    return *announced > 0;
+}
+
+/* RFC 5804 section 2.1: the mechanism is a string, and so is what may follow it; a bare word is taken
+ * too, to be judged. */
 static void parse_mechanism(struct command *c)
 {
     const char *rest = c->argument;
     size_t left = c->argument_len;
     size_t n = quoted_length(rest, left);
+    bool bare = n == 0 && left > 0 && rest[0] != '"';
 
-    if (n > 2) {
-        c->mechanism = rest + 1;
-        c->mechanism_len = n - 2;
-    } else if (left > 0 && rest[0] != '"') {
-        c->mechanism = rest;
-        c->mechanism_len = dialect_word(&rest, &left);
-    } else {
+    if (bare)
+        n = dialect_word(&rest, &left);
+    c->mechanism = c->argument + (bare ? 0 : 1);
+    c->mechanism_len = bare ? n : n > 2 ? n - 2 : 0;
+    if (c->mechanism_len == 0) {
         c->kind = COMMAND_MALFORMED;
+        return;
     }
+    const char *first = c->argument + n;
+    size_t first_len = c->argument_len - n;
+    bool sound = first_len == 0 || (first_len > 2 && first[0] == ' ' && first[1] == '"' &&
+                                    is_response(first + 1, first_len - 1));
+    c->plain = c->plain && !bare && dialect_is_mechanism(c->mechanism, c->mechanism_len) && sound;
 }
 
 static void parse(struct command *c, const char *line, size_t len)
@@ -87,11 +115,11 @@ static void parse(struct command *c, const char *line, size_t len)
     *c = (struct command){.kind = COMMAND_OTHER, .tag = "", .argument = rest, .argument_len = left};
     if (n == 0)
         c->kind = COMMAND_MALFORMED;
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
-        if (dialect_is(line, n, verbs[i].verb)) {
-            c->kind = verbs[i].kind;
-            c->verb = verbs[i].verb;
-        }
+    const struct word *word = dialect_find_word(words, sizeof words / sizeof words[0], line, n);
+    if (word != NULL) {
+        c->kind = word->kind;
+        c->verb = word->verb;
+        c->plain = dialect_one_blank(line, n, rest, left);
     }
     c->login = c->kind == COMMAND_MECHANISM;
     if (announced != COMMAND_OTHER)
@@ -103,75 +131,29 @@ static void parse(struct command *c, const char *line, size_t len)
         c->kind = COMMAND_MALFORMED;
 }
 
-/* RFC 5804 section 1.7. */
-static void add_capabilities(struct text *out, const struct setting *s)
-{
-    text_format(out,
-                "\"IMPLEMENTATION\" \"postern\"\r\n\"SIEVE\" \"\"\r\n\"SASL\" \"\"\r\n%s"
-                "\"VERSION\" \"1.0\"\r\n",
-                s->tls ? "\"STARTTLS\"\r\n" : "");
-}
+/* RFC 5804 section 1.7: the capabilities; section 1.3: the response codes. */
+#define CAPABILITIES                                                                               \
+    "\"IMPLEMENTATION\" \"postern\"\r\n\"SIEVE\" \"\"\r\n\"SASL\" \"\"\r\n%+\"STARTTLS\"\r\n%."    \
+    "\"VERSION\" \"1.0\"\r\n"
 
-/* RFC 5804 section 1.3: the response codes. */
-static void say(struct text *out, enum occasion occasion, const struct command *c,
-                const struct setting *s)
-{
-    switch (occasion) {
-    case SAY_GREETING:
-        add_capabilities(out, s);
-        text_format(out, "OK \"%s postern ready\"\r\n", s->host);
-        break;
-    case SAY_CAPABILITIES:
-        add_capabilities(out, s);
-        text_format(out, "OK \"Done\"\r\n");
-        break;
-    case SAY_DONE:
-        text_format(out, "OK ");
-        if (c != NULL && c->argument_len > 0) {
-            text_format(out, "(TAG ");
-            text_add(out, c->argument, c->argument_len);
-            text_format(out, ") ");
-        }
-        text_format(out, "\"Done\"\r\n");
-        break;
-    case SAY_BYE:
-        text_format(out, "OK \"%s closing connection\"\r\n", s->host);
-        break;
-    case SAY_BEGIN_TLS:
-        text_format(out, "OK \"Begin TLS negotiation now\"\r\n");
-        break;
-    case SAY_NO_TLS:
-        text_format(out, "NO (TRYLATER) \"TLS is not available now\"\r\n");
-        break;
-    case SAY_NEED_TLS:
-        text_format(out, "NO (ENCRYPT-NEEDED) \"STARTTLS first\"\r\n");
-        break;
-    case SAY_NO_PASSWORD:
-        text_format(out, "NO (ENCRYPT-NEEDED) \"No plaintext passwords without TLS\"\r\n");
-        break;
-    case SAY_MALFORMED:
-        text_format(out, "NO \"Syntax error\"\r\n");
-        break;
-    case SAY_UNKNOWN:
-        text_format(out, "NO \"Unknown command\"\r\n");
-        break;
-    case SAY_TOO_LONG:
-        text_format(out, "BYE \"Line too long or malformed\"\r\n");
-        break;
-    case SAY_TOO_MANY:
-        text_format(out, "BYE \"Too many commands before STARTTLS\"\r\n");
-        break;
-    case SAY_TIMEOUT:
-        text_format(out, "BYE \"Timeout\"\r\n");
-        break;
-    case SAY_UNAVAILABLE:
-        text_format(out, "BYE (TRYLATER) \"Service not available\"\r\n");
-        break;
-    case SAY_FULL:
-        text_format(out, "BYE (TRYLATER) \"Too many connections\"\r\n");
-        break;
-    }
-}
+static const struct saying sayings[] = {
+    {SAY_GREETING, NULL, CAPABILITIES "OK \"%h postern ready\"\r\n"},
+    {SAY_CAPABILITIES, NULL, CAPABILITIES "OK \"Done\"\r\n"},
+    {SAY_DONE, NULL, "OK %?(TAG %a) %.\"Done\"\r\n"},
+    {SAY_BYE, NULL, "OK \"%h closing connection\"\r\n"},
+    {SAY_BEGIN_TLS, NULL, "OK \"Begin TLS negotiation now\"\r\n"},
+    {SAY_NO_TLS, NULL, "NO (TRYLATER) \"TLS is not available now\"\r\n"},
+    {SAY_NEED_TLS, NULL, "NO (ENCRYPT-NEEDED) \"STARTTLS first\"\r\n"},
+    {SAY_NO_PASSWORD, NULL, "NO (ENCRYPT-NEEDED) \"No plaintext passwords without TLS\"\r\n"},
+    {SAY_MALFORMED, NULL, "NO \"Syntax error\"\r\n"},
+    {SAY_UNKNOWN, NULL, "NO \"Unknown command\"\r\n"},
+    {SAY_TOO_LONG, NULL, "BYE \"Line too long or malformed\"\r\n"},
+    {SAY_TOO_MANY, NULL, "BYE \"Too many commands before STARTTLS\"\r\n"},
+    {SAY_TIMEOUT, NULL, "BYE \"Timeout\"\r\n"},
+    {SAY_UNAVAILABLE, NULL, "BYE (TRYLATER) \"Service not available\"\r\n"},
+    {SAY_FULL, NULL, "BYE (TRYLATER) \"Too many connections\"\r\n"},
+    {SAY_FULL, NULL, NULL},
+};
 
 /* Rewrites a line "SASL" "mechanisms" without what is not allowed; it stays, as RFC 5804 wants. */
 static void add_sasl(struct text *out, const char *value, size_t len, const struct setting *s)
@@ -246,5 +228,15 @@ static enum answer answer(const struct command *c, const char *line, size_t len)
     return line[0] == '{' ? ANSWER_MORE : ANSWER_CHALLENGE;
 }
 
-const struct dialect dialect_sieve = {"sieve", "ManageSieve", "managesieve", parse,
-                                      say,     reply,         answer,        NULL};
+const struct dialect dialect_sieve = {
+    .name = "sieve",
+    .title = "ManageSieve",
+    .alpn = "managesieve",
+    .tabs = false,
+    .sayings = sayings,
+    .parse = parse,
+    .response = response,
+    .cancel = "\"*\"\r\n",
+    .reply = reply,
+    .answer = answer,
+};

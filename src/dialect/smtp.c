@@ -4,14 +4,11 @@
 
 #include <string.h>
 
-static const struct {
-    const char *verb;
-    enum command_kind kind;
-} verbs[] = {
+static const struct word words[] = {
     {"HELO", COMMAND_HARMLESS}, {"NOOP", COMMAND_HARMLESS},     {"RSET", COMMAND_HARMLESS},
     {"QUIT", COMMAND_QUIT},     {"STARTTLS", COMMAND_STARTTLS}, {"AUTH", COMMAND_MECHANISM},
-    {"MAIL", COMMAND_LEAVE},    {"RCPT", COMMAND_OTHER},        {"DATA", COMMAND_OTHER},
-    {"BDAT", COMMAND_UNASKED},  {"VRFY", COMMAND_OTHER},        {"EXPN", COMMAND_OTHER},
+    {"MAIL", COMMAND_MAIL},     {"RCPT", COMMAND_OTHER},        {"DATA", COMMAND_DATA},
+    {"BDAT", COMMAND_CHUNK},    {"VRFY", COMMAND_OTHER},        {"EXPN", COMMAND_OTHER},
     {"HELP", COMMAND_OTHER},    {"ETRN", COMMAND_OTHER},
 };
 
@@ -23,6 +20,7 @@ static void parse(struct command *c, const char *line, size_t len, const char *h
     size_t n = dialect_word(&rest, &left);
 
     *c = (struct command){.kind = COMMAND_OTHER, .tag = "", .argument = rest, .argument_len = left};
+    const struct word *word = dialect_find_word(words, sizeof words / sizeof words[0], line, n);
     if (n == 0)
         c->kind = COMMAND_MALFORMED;
     if (dialect_is(line, n, hello)) {
@@ -30,16 +28,14 @@ static void parse(struct command *c, const char *line, size_t len, const char *h
         c->verb = hello;
     } else if (dialect_is(line, n, other_hello)) {
         c->verb = other_hello;
+    } else if (word != NULL) {
+        c->kind = word->kind;
+        c->verb = word->verb;
     }
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
-        if (c->verb == NULL && dialect_is(line, n, verbs[i].verb)) {
-            c->kind = verbs[i].kind;
-            c->verb = verbs[i].verb;
-        }
-    }
+    c->plain = c->verb != NULL && dialect_one_blank(line, n, rest, left);
     if (c->kind == COMMAND_MECHANISM) {
-        c->mechanism = rest;
-        c->mechanism_len = dialect_word(&rest, &left);
+        c->login = true;
+        dialect_take_mechanism(c);
     }
 }
 
@@ -58,80 +54,41 @@ static void parse_lmtp(struct command *c, const char *line, size_t len)
     }
 }
 
-/* RFC 3207 section 4: the codes; RFC 3463: the enhanced ones. */
-static void say(struct text *out, enum occasion occasion, const struct setting *s,
-                const char *protocol)
-{
-    switch (occasion) {
-    case SAY_GREETING:
-        text_format(out, "220 %s %s postern\r\n", s->host, protocol);
-        break;
-    case SAY_CAPABILITIES:
-        text_format(out, "250-%s\r\n%s", s->host,
-                    s->tls ? "250-ENHANCEDSTATUSCODES\r\n250 STARTTLS\r\n"
-                           : "250 ENHANCEDSTATUSCODES\r\n");
-        break;
-    case SAY_DONE:
-        text_format(out, "250 2.0.0 OK\r\n");
-        break;
-    case SAY_BYE:
-        text_format(out, "221 2.0.0 %s closing connection\r\n", s->host);
-        break;
-    case SAY_BEGIN_TLS:
-        text_format(out, "220 2.0.0 Ready to start TLS\r\n");
-        break;
-    case SAY_NO_TLS:
-        text_format(out, "454 4.7.0 TLS not available due to temporary reason\r\n");
-        break;
-    case SAY_NEED_TLS:
-        text_format(out, "530 5.7.0 Must issue a STARTTLS command first\r\n");
-        break;
-    case SAY_NO_PASSWORD:
-        text_format(out,
-                    "538 5.7.11 Encryption required for requested authentication mechanism\r\n");
-        break;
-    case SAY_MALFORMED:
-        text_format(out, "501 5.5.4 Syntax error\r\n");
-        break;
-    case SAY_UNKNOWN:
-        text_format(out, "500 5.5.1 Command unrecognized\r\n");
-        break;
-    case SAY_TOO_LONG:
-        text_format(out, "500 5.5.2 Line too long or malformed\r\n");
-        break;
-    case SAY_TOO_MANY:
-        text_format(out, "421 4.7.0 %s Too many commands before STARTTLS\r\n", s->host);
-        break;
-    case SAY_TIMEOUT:
-        text_format(out, "421 4.4.2 %s Timeout\r\n", s->host);
-        break;
-    case SAY_UNAVAILABLE:
-        text_format(out, "421 4.3.0 %s Service not available\r\n", s->host);
-        break;
-    case SAY_FULL:
-        text_format(out, "421 4.7.0 %s Too many connections\r\n", s->host);
-        break;
-    }
-}
+/* RFC 3207 section 4: the codes; RFC 3463: the enhanced ones. Under `required` 530 is the answer to every
+ * command but a few. */
+static const struct saying smtp_sayings[] = {
+    {SAY_GREETING, NULL, "220 %h ESMTP postern\r\n"},
+    {SAY_DONE, "HELO", "250 %h\r\n"},
+    {SAY_UNKNOWN, NULL,
+     "%~530 5.7.0 Must issue a STARTTLS command first%.%=500 5.5.1 Command unrecognized%.\r\n"},
+    {SAY_FULL, NULL, NULL},
+};
 
-static void say_smtp(struct text *out, enum occasion occasion, const struct command *c,
-                     const struct setting *s)
-{
-    /* RFC 3207 section 4: 530 to every command but a few. */
-    if (occasion == SAY_UNKNOWN)
-        occasion = SAY_NEED_TLS;
-    if (occasion == SAY_DONE && c != NULL && c->verb != NULL && strcmp(c->verb, "HELO") == 0)
-        text_format(out, "250 %s\r\n", s->host);
-    else
-        say(out, occasion, s, "ESMTP");
-}
+static const struct saying lmtp_sayings[] = {
+    {SAY_GREETING, NULL, "220 %h LMTP postern\r\n"},
+    {SAY_UNKNOWN, NULL, "500 5.5.1 Command unrecognized\r\n"},
+    {SAY_FULL, NULL, NULL},
+};
 
-static void say_lmtp(struct text *out, enum occasion occasion, const struct command *c,
-                     const struct setting *s)
-{
-    (void)c;
-    say(out, occasion, s, "LMTP");
-}
+/* What both say. */
+static const struct saying sayings[] = {
+    {SAY_CAPABILITIES, NULL,
+     "250-%h\r\n%+250-ENHANCEDSTATUSCODES\r\n250 STARTTLS%.%-250 ENHANCEDSTATUSCODES%.\r\n"},
+    {SAY_DONE, NULL, "250 2.0.0 OK\r\n"},
+    {SAY_BYE, NULL, "221 2.0.0 %h closing connection\r\n"},
+    {SAY_BEGIN_TLS, NULL, "220 2.0.0 Ready to start TLS\r\n"},
+    {SAY_NO_TLS, NULL, "454 4.7.0 TLS not available due to temporary reason\r\n"},
+    {SAY_NEED_TLS, NULL, "530 5.7.0 Must issue a STARTTLS command first\r\n"},
+    {SAY_NO_PASSWORD, NULL,
+     "538 5.7.11 Encryption required for requested authentication mechanism\r\n"},
+    {SAY_MALFORMED, NULL, "501 5.5.4 Syntax error\r\n"},
+    {SAY_TOO_LONG, NULL, "500 5.5.2 Line too long or malformed\r\n"},
+    {SAY_TOO_MANY, NULL, "421 4.7.0 %h Too many commands before STARTTLS\r\n"},
+    {SAY_TIMEOUT, NULL, "421 4.4.2 %h Timeout\r\n"},
+    {SAY_UNAVAILABLE, NULL, "421 4.3.0 %h Service not available\r\n"},
+    {SAY_FULL, NULL, "421 4.7.0 %h Too many connections\r\n"},
+    {SAY_FULL, NULL, NULL},
+};
 
 /* "250-" or "250 " and a keyword that is an extension of its own. */
 static bool keyword_is(const char *line, size_t len, const char *keyword)
@@ -239,7 +196,32 @@ static enum greeting_verdict greeting(const char *bytes, size_t len, size_t *use
     }
 }
 
-const struct dialect dialect_smtp = {"smtp",   "SMTP", "smtp,esmtp", parse_smtp,
-                                     say_smtp, reply,  answer,       greeting};
-const struct dialect dialect_lmtp = {"lmtp",   "LMTP", "lmtp", parse_lmtp,
-                                     say_lmtp, reply,  answer, greeting};
+const struct dialect dialect_smtp = {
+    .name = "smtp",
+    .title = "SMTP",
+    .alpn = "smtp,esmtp",
+    .tabs = true,
+    .sayings = smtp_sayings,
+    .shared = sayings,
+    .parse = parse_smtp,
+    .response = dialect_base64_response,
+    .cancel = "*\r\n",
+    .reply = reply,
+    .answer = answer,
+    .greeting = greeting,
+};
+
+const struct dialect dialect_lmtp = {
+    .name = "lmtp",
+    .title = "LMTP",
+    .alpn = "lmtp",
+    .tabs = true,
+    .sayings = lmtp_sayings,
+    .shared = sayings,
+    .parse = parse_lmtp,
+    .response = dialect_base64_response,
+    .cancel = "*\r\n",
+    .reply = reply,
+    .answer = answer,
+    .greeting = greeting,
+};

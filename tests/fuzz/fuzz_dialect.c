@@ -126,7 +126,7 @@ static void try_say(enum occasion occasion, const struct command *c, const struc
     CHECK(room != NULL);
     struct text out = {.buf = room, .size = SAY_MAX};
 
-    dialect->say(&out, occasion, c, s);
+    dialect_say(dialect, &out, occasion, c, s);
     CHECK(!out.full);
     check_lines(room, out.len);
     if (occasion == SAY_CAPABILITIES)

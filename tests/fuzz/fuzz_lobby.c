@@ -25,7 +25,7 @@ struct conversation {
     int handler_end; /* the handler's end; -1 if none was started */
     const char *handler;
     size_t handler_len;
-    unsigned starts, stops, notes;
+    unsigned starts, stops, leaves, notes;
 };
 
 static enum asked start(void *gate, int *to_handler, int *from_handler)
@@ -59,6 +59,14 @@ static enum order order(void *gate)
     return ORDER_ABANDON;
 }
 
+static enum asked leave(void *gate)
+{
+    struct conversation *c = gate;
+
+    CHECK(c->starts == 1 && c->leaves++ == 0);
+    return ASK_OK;
+}
+
 static void note(void *gate, bool wrong, const char *text)
 {
     struct conversation *c = gate;
@@ -69,7 +77,7 @@ static void note(void *gate, bool wrong, const char *text)
     fuzz_check_text(text, 300);
 }
 
-static const struct lobby_gate callbacks = {NULL, start, stop, order, note};
+static const struct lobby_gate callbacks = {NULL, start, stop, leave, order, note};
 
 /* All that there is to read. The caller frees it. */
 static char *drain(int fd, size_t *len)
@@ -126,48 +134,22 @@ static void check_said(const struct conversation *c)
     free(said);
 }
 
-/* True if the line may ask for a client's answer. In ManageSieve (RFC 5804) whatever does not end the
- * command does. */
-static bool is_challenge(const struct dialect *dialect, const char *line, size_t len)
-{
-    static const char *const ends[] = {"OK", "NO", "BYE"};
-
-    if (len == 0)
-        return false;
-    if (strcmp(dialect->name, "sieve") != 0)
-        return *line == '+' || *line == '3';
-    for (size_t i = 0; i < 3; i++) {
-        size_t n = strlen(ends[i]);
-        if (len >= n && strncasecmp(line, ends[i], n) == 0 && (len == n || line[n] == ' '))
-            return false;
-    }
-    return true;
-}
-
-/* True if the handler may have asked for a client's answer, in which anything may stand. */
-static bool may_challenge(const struct conversation *c)
-{
-    const char *text = c->handler, *line;
-    size_t len = c->handler_len, line_len;
-
-    while (fuzz_line(&text, &len, &line, &line_len))
-        if (is_challenge(c->lobby.dialect, line, line_len))
-            return true;
-    return false;
-}
-
 /* The handler gets whole lines of the client's in their order, and by the policy auth no password. */
 static void check_passed_on(const struct conversation *c)
 {
     const char *from = c->client, *text, *line, *sent;
     size_t from_len = c->client_len, len, line_len, sent_len = 0;
-    bool passwords = c->lobby.policy != POLICY_AUTH || may_challenge(c);
+    bool passwords = c->lobby.policy != POLICY_AUTH;
     char *got = drain(c->handler_end, &len);
 
     CHECK(len == 0 || got[len - 1] == '\n');
     for (text = got; fuzz_line(&text, &len, &line, &line_len);) {
+        const char *cancel = c->lobby.dialect->cancel;
         bool found = false;
         struct command command;
+        /* The lobby's own word, in place of a response that is none. */
+        if (line_len == strlen(cancel) - 2 && memcmp(line, cancel, line_len) == 0)
+            continue;
         while (!found && fuzz_line(&from, &from_len, &sent, &sent_len))
             found = sent_len == line_len && memcmp(sent, line, line_len) == 0;
         CHECK(found);
@@ -202,6 +184,8 @@ static void converse(struct conversation *c)
     CHECK(outcome != LOBBY_RELAY || c->lobby.policy != POLICY_REQUIRED);
     CHECK((outcome == LOBBY_RELAY) == (c->lobby.to_handler >= 0));
     CHECK(outcome != LOBBY_TLS || c->stops == c->starts);
+    CHECK(outcome != LOBBY_RELAY || c->leaves == 1);
+    CHECK(outcome != LOBBY_TLS || c->leaves == 0);
     check_taken(c, outcome);
     check_said(c);
     if (c->lobby.to_handler >= 0)

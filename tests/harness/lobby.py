@@ -354,7 +354,7 @@ NNTP = Dialect(
         S: 205 .+''',
     starttls='STARTTLS', go='382 .+',
     capability='CAPABILITIES', capabilities=r'101 .+\r\nVERSION 2\r\nIMPLEMENTATION .+\r\nSTARTTLS\r\n\.',
-    noop='XYZZY', done='500 .+',     # this protocol has no command that does nothing
+    noop='DATE', done='(483|111) .+',     # this protocol has no command that does nothing
     quit='QUIT', bye='205 .+',
     logins=[('AUTHINFO USER bob', 'AUTHINFO USER'), (f'AUTHINFO PASS {PASSWORD}', 'AUTHINFO PASS'),
             (f'authinfo sasl plain {SECRET}', 'AUTHINFO SASL'), (f'AUTHINFO GENERIC {PASSWORD}', 'AUTHINFO')],
@@ -365,7 +365,7 @@ NNTP = Dialect(
         'greeting': b'200 handler ready\r\n',
         'CAPABILITIES': b'101 list\r\nVERSION 2\r\nREADER\r\nAUTHINFO USER SASL\r\nSASL PLAIN SCRAM-SHA-256\r\n.\r\n',
         'AUTHINFO': b'383 =\r\n',
-        'XYZZY': b'500 handler what\r\n',
+        'DATE': b'111 20260101000000\r\n',
         'QUIT': b'205 handler bye\r\n',
         'default': b'281 handler did\r\n',
     },

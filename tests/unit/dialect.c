@@ -70,8 +70,8 @@ static const struct setting policy_optional = {.host = "mail.example.org",
                                                .passwords = true,
                                                .handler = true,
                                                .mechanism_ok = is_challenge};
-static const struct setting without_tls = {
-    .host = "mail.example.org", .handler = true, .mechanism_ok = is_challenge};
+static const struct setting without_tls = {.host = "mail.example.org",
+                                           .mechanism_ok = is_challenge};
 
 /* Lines of a client. */
 
@@ -208,11 +208,11 @@ static const struct line_case smtp_lines[] = {
     {SMTP, "STARTTLSX", COMMAND_OTHER, NULL, "", NULL, ""},
     {SMTP, "AUTH PLAIN AGJvYgBz", COMMAND_MECHANISM, "AUTH", "PLAIN AGJvYgBz", "PLAIN", ""},
     {SMTP, "auth\tlogin", COMMAND_MECHANISM, "AUTH", "login", "login", ""},
-    {SMTP, "MAIL FROM:<ann@example.org>", COMMAND_LEAVE, "MAIL", NULL, NULL, ""},
-    {SMTP, "mail from:<>", COMMAND_LEAVE, "MAIL", "from:<>", NULL, ""},
+    {SMTP, "MAIL FROM:<ann@example.org>", COMMAND_MAIL, "MAIL", NULL, NULL, ""},
+    {SMTP, "mail from:<>", COMMAND_MAIL, "MAIL", "from:<>", NULL, ""},
     {SMTP, "RCPT TO:<bob@example.org>", COMMAND_OTHER, "RCPT", NULL, NULL, ""},
-    {SMTP, "DATA", COMMAND_OTHER, "DATA", "", NULL, ""},
-    {SMTP, "BDAT 10", COMMAND_UNASKED, "BDAT", "10", NULL, ""},
+    {SMTP, "DATA", COMMAND_DATA, "DATA", "", NULL, ""},
+    {SMTP, "BDAT 10", COMMAND_CHUNK, "BDAT", "10", NULL, ""},
     {SMTP, "VRFY bob", COMMAND_OTHER, "VRFY", "bob", NULL, ""},
     {SMTP, "EXPN all", COMMAND_OTHER, "EXPN", "all", NULL, ""},
     {SMTP, "HELP", COMMAND_OTHER, "HELP", "", NULL, ""},
@@ -230,7 +230,7 @@ static const struct line_case smtp_lines[] = {
     {LMTP, "RSET", COMMAND_HARMLESS, "RSET", "", NULL, ""},
     {LMTP, "QUIT", COMMAND_QUIT, "QUIT", "", NULL, ""},
     {LMTP, "STARTTLS", COMMAND_STARTTLS, "STARTTLS", "", NULL, ""},
-    {LMTP, "MAIL FROM:<>", COMMAND_LEAVE, "MAIL", NULL, NULL, ""},
+    {LMTP, "MAIL FROM:<>", COMMAND_MAIL, "MAIL", NULL, NULL, ""},
     {LMTP, "", COMMAND_MALFORMED, NULL, "", NULL, ""},
 };
 
@@ -567,7 +567,7 @@ static void say(char *answer, const struct dialect *d, enum occasion occasion, c
 
     if (line != NULL)
         d->parse(&c, copy, len);
-    d->say(&out, occasion, line != NULL ? &c : NULL, s);
+    dialect_say(d, &out, occasion, line != NULL ? &c : NULL, s);
     if (out.full)
         complain("%s: occasion %d does not fit", d->name, (int)occasion);
     answer[out.len] = '\0';
@@ -622,6 +622,17 @@ static void every_answer_has_its_code_and_ends_its_lines(void **state)
         }
     }
     finish();
+}
+
+static void an_unknown_command_gets_530_only_where_nothing_else_answers_before_tls(void **state)
+{
+    char answer[ANSWER_MAX + 1];
+
+    (void)state;
+    say(answer, &dialect_smtp, SAY_UNKNOWN, "XYZZY", &policy_required);
+    assert_string_equal(answer, "530 5.7.0 Must issue a STARTTLS command first\r\n");
+    say(answer, &dialect_smtp, SAY_UNKNOWN, "XYZZY", &policy_auth);
+    assert_string_equal(answer, "500 5.5.1 Command unrecognized\r\n");
 }
 
 static void starttls_is_offered_only_if_there_is_tls(void **state)
@@ -1240,8 +1251,8 @@ static void what_is_said_stays_in_its_buffer(void **state)
             for (size_t size = 0; size < strlen(whole) + 3; size++) {
                 struct text out = {.buf = buf, .size = size};
                 memset(buf, GUARD, sizeof buf);
-                dialects[d]->say(&out, (enum occasion)o, line != NULL ? &c : NULL,
-                                 &policy_required);
+                dialect_say(dialects[d], &out, (enum occasion)o, line != NULL ? &c : NULL,
+                            &policy_required);
                 try_small(dialects[d]->name, whole, strlen(whole), buf, size, &out);
             }
         }
@@ -1349,6 +1360,7 @@ int main(void)
         cmocka_unit_test(a_nul_ends_no_word),
         cmocka_unit_test(each_dialect_is_found_by_its_name),
         cmocka_unit_test(every_answer_has_its_code_and_ends_its_lines),
+        cmocka_unit_test(an_unknown_command_gets_530_only_where_nothing_else_answers_before_tls),
         cmocka_unit_test(starttls_is_offered_only_if_there_is_tls),
         cmocka_unit_test(answers_are_as_the_protocols_want_them),
         cmocka_unit_test(the_own_greeting_holds_no_apop_timestamp),
