@@ -31,7 +31,7 @@ PKG_CONFIG ?= pkg-config
 PYTHON ?= /usr/bin/python3
 CFLAGS ?= -O2 -g
 
-PACKAGES = wolfssl inih
+PACKAGES = wolfssl
 ifneq ($(SECCOMP),0)
 PACKAGES += libseccomp
 FEATURES += -DPOSTERN_SECCOMP

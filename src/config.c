@@ -4,95 +4,157 @@
 #include "log.h"
 
 #include <errno.h>
-#include <ini.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
+#define BLANKS " \t"
+#define LINE_MAX_BYTES 4096
+#define FILE_MAX_BYTES (1024UL * 1024)
+#define MISTAKES_MAX 50 /* named one by one; the rest is counted */
+
 struct reader {
-    FILE *file;
-    config_taker *take;
-    void *who;
-    const char *unfit; /* why a line has not even been given to inih */
-    char why[320];     /* the first thing that is wrong; inih then tells its line */
+    FILE *stream;
+    const char *file;
+    size_t bytes; /* read so far */
+    unsigned line;
+    unsigned mistakes;
+    char text[LINE_MAX_BYTES + 3]; /* the line, its CR LF and a NUL */
 };
 
-/* Reads up to an LF or as much as fits; *nul: there was a NUL, behind which inih would see nothing. */
-static size_t read_part(FILE *file, char *line, size_t size, bool *nul)
-{
-    size_t len = 0;
-    int byte = 0;
+enum got { GOT_LINE, GOT_NUL, GOT_TOO_LONG, GOT_TOO_LARGE, GOT_END };
 
-    while (len < size - 1 && byte != '\n' && (byte = getc(file)) != EOF) {
-        line[len++] = (char)byte;
-        *nul = *nul || byte == '\0';
-    }
-    line[len] = '\0';
-    return len;
-}
-
-/* inih takes an indented line for a continuation and a long one for two: neither is wanted. */
-static char *read_line(char *line, int size, void *stream)
+/* Reads a whole line, whatever its length, and keeps as much as may stand in one, without its end. */
+static enum got read_line(struct reader *r)
 {
-    struct reader *reader = stream;
+    size_t len = 0, all = 0;
     bool nul = false;
-    size_t len = read_part(reader->file, line, (size_t)size, &nul);
+    int byte;
 
-    if (len == 0)
-        return NULL;
-    if (nul)
-        reader->unfit = "there is a NUL in this line";
-    else if (len == (size_t)size - 1 && line[len - 1] != '\n')
-        reader->unfit = "this line is too long";
-    if (reader->unfit != NULL) {
-        (void)snprintf(line, (size_t)size, "=\n");
-        return line;
+    while ((byte = getc(r->stream)) != EOF) {
+        if (++r->bytes > FILE_MAX_BYTES)
+            return GOT_TOO_LARGE;
+        all++;
+        if (byte == '\n')
+            break;
+        nul = nul || byte == '\0';
+        if (len < sizeof r->text - 1)
+            r->text[len++] = (char)byte;
     }
-    size_t blank = strspn(line, " \t");
-    memmove(line, line + blank, len - blank + 1);
-    return line;
+    if (all == 0)
+        return GOT_END;
+    if (len > 0 && r->text[len - 1] == '\r')
+        len--;
+    r->text[len] = '\0';
+    if (nul)
+        return GOT_NUL;
+    return len > LINE_MAX_BYTES ? GOT_TOO_LONG : GOT_LINE;
 }
 
-/* inih calls this for each line; 0 marks that line as wrong. */
-static int take_line(void *user, const char *section, const char *name, const char *value)
+static void refuse(struct reader *r, const char *about, const char *why)
 {
-    struct reader *reader = user;
-    char why[200] = "sections mean nothing here; write option = value lines only";
     char shown[80];
-    const char *about = *section != '\0' ? section : name;
 
-    if (reader->unfit != NULL && reader->why[0] == '\0') {
-        (void)snprintf(reader->why, sizeof reader->why, "%s", reader->unfit);
-        return 0;
+    if (++r->mistakes > MISTAKES_MAX)
+        return;
+    if (about == NULL)
+        log_error("%s:%u: %s", r->file, r->line, why);
+    else
+        log_error("%s:%u: %s: %s", r->file, r->line,
+                  log_escape(shown, sizeof shown, about, strlen(about)), why);
+}
+
+/* Cuts off a comment, which begins with # or ; at the beginning or behind a blank. */
+static void cut_comment(char *text)
+{
+    for (char *p = text; (p = strpbrk(p, "#;")) != NULL; p++) {
+        if (p == text || strchr(BLANKS, p[-1]) != NULL) {
+            *p = '\0';
+            return;
+        }
     }
-    if (*section == '\0' && reader->take(reader->who, name, value, why, sizeof why) == 0)
-        return 1;
-    if (reader->why[0] == '\0')
-        (void)snprintf(reader->why, sizeof reader->why, "%s: %s",
-                       log_escape(shown, sizeof shown, about, strlen(about)), why);
-    return 0;
+}
+
+/* Returns the text without the blanks around it. */
+static char *trim(char *text)
+{
+    text += strspn(text, BLANKS);
+    size_t len = strlen(text);
+    while (len > 0 && strchr(BLANKS, text[len - 1]) != NULL)
+        len--;
+    text[len] = '\0';
+    return text;
+}
+
+/* Gives an `option = value` line to take(). */
+static void take_line(struct reader *r, char *text, config_taker *take, void *who)
+{
+    char why[200] = "";
+
+    cut_comment(text);
+    text = trim(text);
+    if (*text == '\0')
+        return;
+    size_t len = strlen(text);
+    if (*text == '[' && text[len - 1] == ']') {
+        text[len - 1] = '\0';
+        refuse(r, text + 1, "sections mean nothing here; write option = value lines only");
+        return;
+    }
+    char *equals = strchr(text, '=');
+    if (equals == NULL || equals == text) {
+        refuse(r, NULL, "not an `option = value' line");
+        return;
+    }
+    *equals = '\0';
+    const char *name = trim(text);
+    if (take(who, name, trim(equals + 1), why, sizeof why) != 0)
+        refuse(r, name, why);
+}
+
+/* Goes on behind a mistake, so that all of them are named. */
+static void read_lines(struct reader *r, config_taker *take, void *who)
+{
+    static const char byte_order_mark[] = "\xef\xbb\xbf";
+    size_t mark = sizeof byte_order_mark - 1;
+
+    for (r->line = 1;; r->line++) {
+        enum got got = read_line(r);
+        if (got == GOT_END)
+            return;
+        if (got == GOT_TOO_LARGE) {
+            refuse(r, NULL, "the file is too large: 1 MiB is the most");
+            return;
+        }
+        if (got == GOT_NUL) {
+            refuse(r, NULL, "there is a NUL in this line");
+        } else if (got == GOT_TOO_LONG) {
+            refuse(r, NULL, "this line is too long: 4,096 bytes are the most");
+        } else {
+            bool marked = r->line == 1 && strncmp(r->text, byte_order_mark, mark) == 0;
+            take_line(r, r->text + (marked ? mark : 0), take, who);
+        }
+    }
 }
 
 int config_read(const char *file, config_taker *take, void *who)
 {
-    struct reader reader = {.file = fopen(file, "re"), .take = take, .who = who};
+    struct reader r = {.file = file, .stream = fopen(file, "re")};
 
-    if (reader.file == NULL) {
+    if (r.stream == NULL) {
         log_error("--config=%s: cannot be opened: %s", file, strerror(errno));
         return -1;
     }
     errno = 0;
-    int line = ini_parse_stream(read_line, &reader, take_line, &reader);
-    bool unreadable = ferror(reader.file) != 0;
+    read_lines(&r, take, who);
     int saved = errno;
-    (void)fclose(reader.file);
+    bool unreadable = ferror(r.stream) != 0;
+    (void)fclose(r.stream);
     if (unreadable) {
         log_error("--config=%s: cannot be read: %s", file, strerror(saved));
         return -1;
     }
-    if (line == 0)
-        return 0;
-    log_error("%s:%d: %s", file, line,
-              reader.why[0] != '\0' ? reader.why : "not an `option = value' line");
-    return -1;
+    if (r.mistakes > MISTAKES_MAX)
+        log_error("%s: %u more mistakes", file, r.mistakes - MISTAKES_MAX);
+    return r.mistakes > 0 ? -1 : 0;
 }

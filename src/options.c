@@ -3,6 +3,7 @@
 
 #include "config.h"
 #include "log.h"
+#include "nearest.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -383,16 +384,55 @@ static int set_argument(struct options *o, const struct row *row, const char *va
     return -EINVAL;
 }
 
-/* What getopt_long() does not know: an option of one letter is named by itself. */
-static int refuse_argument(const char *word)
+/* Returns the long name that was meant, or NULL if none is near. */
+static const char *meant(const char *name)
+{
+    const char *names[ROWS];
+
+    if (name[0] != '\0' && name[1] == '\0')
+        for (size_t i = 0; i < ROWS; i++)
+            if (rows[i].letter == *name)
+                return rows[i].name;
+    for (size_t i = 0; i < ROWS; i++)
+        names[i] = rows[i].name;
+    return nearest_word(name, names, ROWS);
+}
+
+/* Refuses a long option: there is none of that name, several begin with it, or it takes no value. */
+static void refuse_long(const char *word)
+{
+    char name[40], shown[80];
+    size_t len = strcspn(word + 2, "="), begin_so = 0;
+
+    (void)snprintf(name, sizeof name, "%.*s", (int)(len < sizeof name ? len : sizeof name - 1),
+                   word + 2);
+    for (size_t i = 0; i < ROWS; i++)
+        begin_so += strncmp(rows[i].name, name, len) == 0;
+    const char *near = begin_so == 0 ? meant(name) : NULL;
+    (void)log_escape(shown, sizeof shown, word, strlen(word));
+    if (near != NULL)
+        log_error("%s: no such option; did you mean --%s? See --help", shown, near);
+    else if (begin_so > 1)
+        log_error("%s: several options begin like this; see --help", shown);
+    else
+        log_error("%s: %s; see --help", shown,
+                  begin_so == 1 ? "this option takes no value" : "no such option");
+}
+
+/* Says what is wrong with a word that getopt_long() returned ? or : for. A letter is named by itself. */
+static int refuse_argument(int returned, const char *word)
 {
     const char letter[] = {'-', (char)optopt, '\0'};
     char shown[80];
 
+    if (returned != ':' && strncmp(word, "--", 2) == 0 && optopt <= 0) {
+        refuse_long(word);
+        return EX_USAGE;
+    }
     if (optopt > ' ' && optopt < 0x7f)
         word = letter;
-    log_error("%s: no such option, or its value is missing; see --help",
-              log_escape(shown, sizeof shown, word, strlen(word)));
+    log_error("%s: %s; see --help", log_escape(shown, sizeof shown, word, strlen(word)),
+              returned == ':' ? "its value is missing" : "no such option");
     return EX_USAGE;
 }
 
@@ -414,8 +454,8 @@ static int argument_of(const struct row *row)
 static int read_arguments(struct options *o, int argc, char **argv, bool *given)
 {
     struct option longs[ROWS + 1];
-    char shorts[2 * ROWS + 2] = "+";
-    size_t n = 1;
+    char shorts[2 * ROWS + 3] = "+:";
+    size_t n = 2;
     int c;
     int at = -1;
 
@@ -434,8 +474,8 @@ static int read_arguments(struct options *o, int argc, char **argv, bool *given)
     optind = 0; /* glibc and musl: start anew */
     opterr = 0;
     while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
-        if (c == '?')
-            return refuse_argument(argv[optind > 0 ? optind - 1 : 0]);
+        if (c == '?' || c == ':')
+            return refuse_argument(c, argv[optind > 0 ? optind - 1 : 0]);
         size_t i = (size_t)(-1 - at);
         if (c != 0)
             for (i = 0; rows[i].letter != c; i++)
@@ -480,6 +520,17 @@ static int refuse(char *why, size_t size, const char *reason)
     return -1;
 }
 
+/* Refuses a name that no option has, with or without the dashes of the command line. */
+static int refuse_name(const char *name, char *why, size_t size)
+{
+    const char *near = meant(name + strspn(name, "-"));
+
+    if (near == NULL)
+        return refuse(why, size, "no such option; the names are the long ones of --help");
+    (void)snprintf(why, size, "no such option; did you mean `%s'?", near);
+    return -1;
+}
+
 /* One line of the configuration file. */
 static int take_line(void *who, const char *name, const char *value, char *why, size_t size)
 {
@@ -487,9 +538,11 @@ static int take_line(void *who, const char *name, const char *value, char *why, 
     const struct row *row = find_row(name);
     const char *wants;
 
-    if (row == NULL || row == find_row("config") || row->set == set_help ||
-        row->set == set_version || row->set == set_new_ticket_key)
-        return refuse(why, size, "no such option; the names are the long ones of --help");
+    if (row == NULL)
+        return refuse_name(name, why, size);
+    if (row == find_row("config") || row->set == set_help || row->set == set_version ||
+        row->set == set_new_ticket_key)
+        return refuse(why, size, "no such option in a file; it is one of the command line only");
     if (may_lack_argument(row)) {
         if (strcmp(value, "no") == 0)
             return 0;

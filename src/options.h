@@ -77,7 +77,8 @@ struct options {
 };
 
 /* Reads argv and, if --config is there, that file; what the command line says wins. Writes one
- * line to the log for the first thing that is wrong. Returns 0 or the exit status to end with
+ * line to the log for the first thing that is wrong with the command line, or one for each mistake of
+ * the file. Returns 0 or the exit status to end with
  * (EX_USAGE; EX_CONFIG for what stands in the file). The strings in *o live as long as argv. */
 int options_read(struct options *o, int argc, char **argv);
 

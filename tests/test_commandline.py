@@ -73,11 +73,14 @@ CERT = '--cert=/nowhere/cert.pem'
     (['cat'], ['no certificate', '--cert']),
     ([CERT], ['no handler', '--help']),
     ([CERT, '--'], ['no handler', '--help']),
-    (['--nonsense', CERT, 'cat'], ['--nonsense', '--help']),
+    (['--nonsense', CERT, 'cat'], ['--nonsense: no such option; see --help']),
+    (['--certt=x', 'cat'], ['--certt=x: no such option; did you mean --cert?', '--help']),
+    (['--tls_min=1.3', CERT, 'cat'], ['--tls_min=1.3: no such option; did you mean --tls-min?']),
+    (['--timeout=1', CERT, 'cat'], ['--timeout=1: several options begin like this', '--help']),
     (['-x', CERT, 'cat'], ['-x', '--help']),
-    ([CERT, '--key'], ['--key', '--help']),
+    ([CERT, '--key'], ['--key: its value is missing', '--help']),
     (['-c'], ['-c', '--help']),
-    (['--verbose=yes', CERT, 'cat'], ['--verbose', '--help']),
+    (['--verbose=yes', CERT, 'cat'], ['--verbose=yes: this option takes no value', '--help']),
     (['--cert=', 'cat'], ['--cert']),
     ([CERT, CERT, CERT, 'cat'], ['--cert', 'more than twice']),
     (['--key=/nowhere/key.pem', CERT, 'cat'], ['--key=/nowhere/key.pem', 'behind the --cert']),
@@ -159,7 +162,7 @@ def test_suites_and_groups_that_the_library_does_not_know_are_told(serve, pki, o
 @pytest.mark.parametrize('text, number, said', [
     ('nonsense = 1\n', 1, ['nonsense', 'no such option']),
     ('cert = /a\n\n# a comment\nstdio = tube\n', 4, ['stdio', 'pipe or socket']),
-    ('[server]\ncert = /a\n', 2, ['server', 'sections']),
+    ('[server]\ncert = /a\n', 1, ['server', 'sections']),
     ('just words\n', 1, []),
     ('help = yes\n', 1, ['help']),
     ('version = yes\n', 1, ['version']),
@@ -169,13 +172,40 @@ def test_suites_and_groups_that_the_library_does_not_know_are_told(serve, pki, o
     ('cert = /a\nkey = /a\nkey = /b\n', 3, ['key', 'once']),
     ('cert = /a\nname = ' + 'x' * 5000 + '\n', 2, []),
     ('\x1b]2;title\x07 = 1\n', 1, ['no such option']),
-    ('tls_min = 1.3\n', 1, ['tls_min', 'no such option']),
-    ('--tls-min = 1.3\n', 1, ['no such option']),
+    ('tls_min = 1.3\n', 1, ['tls_min', 'no such option', "did you mean `tls-min'?"]),
+    ('--tls-min = 1.3\n', 1, ['no such option', "did you mean `tls-min'?"]),
+    ('Cert = /a\n', 1, ['Cert', "did you mean `cert'?"]),
 ], ids=lambda value: value[:20] if isinstance(value, str) else None)
 def test_bad_line_in_the_configuration_file_is_told_with_file_and_line_number(run, tmp_path, text, number, said):
     file = tmp_path / 'postern.conf'
     file.write_text(text, encoding='utf-8')
     assert_one_line(run(f'--config={file}', 'cat'), CONFIG, f'{file}:{number}: ', *said)
+
+
+def test_all_mistakes_of_the_configuration_file_are_told_in_one_run(run, tmp_path):
+    file = tmp_path / 'postern.conf'
+    file.write_text('certt = /a\n# a comment\nkey = /b\n[imap]\nstdio = tube\npolcy = auth\njust words\ntls-min = 9', encoding='ascii')
+    ended = run('-f', file, 'cat')
+    assert (ended.returncode, ended.stdout) == (CONFIG, '')
+    said = re.findall(r'postern\[\d+\]: (\S+?):(\d+): (.*)\n', ended.stderr)
+    assert [(name, int(number)) for name, number, _ in said] == [(str(file), n) for n in (1, 3, 4, 5, 6, 7, 8)]
+    for (_, _, why), words in zip(said, ["certt: no such option; did you mean `cert'?", 'key: belongs behind', 'imap: sections', 'stdio: wants',
+                                         "polcy: no such option; did you mean `policy'?", "not an `option = value' line", 'tls-min: wants'],
+                                  strict=True):
+        assert words in why
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason='only root can become somebody else')
+def test_configuration_file_that_others_may_not_read_is_told(run, tmp_path):
+    file = tmp_path / 'postern.conf'
+    file.write_text('cert = /a\n', encoding='ascii')
+    file.chmod(0o600)
+    with open(file, encoding='ascii') as opened:
+        for folder in file.parents:
+            folder.chmod(folder.stat().st_mode | 0o011)
+        ended = run('-f', file, 'cat', user=65534, group=65534, extra_groups=[])
+        assert_one_line(ended, CONFIG, f'--config={file}: cannot be opened: Permission denied')
+        assert opened.read() == 'cert = /a\n'
 
 
 @pytest.mark.parametrize('name, reason', [('missing', 'No such file'), ('folder', 'directory')])

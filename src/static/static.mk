@@ -14,7 +14,6 @@
 #   CC=cc            a compiler that links static programs by itself (a router's tool chain) instead of Debian's musl-gcc
 #   WOLFSSL_SRC=dir  wolfSSL's sources, unpacked, from elsewhere
 #   SECCOMP_SRC=dir  libseccomp's; SECCOMP=0 does without
-#   INIH_SRC=dir     inih's, instead of Debian's libinih.a
 
 PROFILE ?= fast
 STATIC = build/static
@@ -85,16 +84,10 @@ THIRD_OBJECTS += $(patsubst $(SECCOMP_SRC)/src/%,$(THIRD)/seccomp/%.o, \
 	$(filter-out %/arch-syscall-dump.c $(if $(PLAIN_SYSCALLS),%/syscalls.perf.c),$(wildcard $(SECCOMP_SRC)/src/*.c)))
 THIRD_OBJECTS += $(THIRD)/seccomp_memory.c.o $(if $(PLAIN_SYSCALLS),$(THIRD)/seccomp_names.c.o)
 endif
-ifdef INIH_SRC
-THIRD_OBJECTS += $(THIRD)/inih/ini.c.o
-else
-# This file needs next to nothing of the C library that it was compiled for.
-INIH_LIBS = $(STATIC)/libinih.a -Wl,--defsym,fopen64=fopen
-endif
 
 PACKAGE_CFLAGS = -DWOLFSSL_USER_SETTINGS $(CPPFLAGS_$(PROFILE)) -isystem src/static -isystem $(WOLFSSL_SRC) \
-	-isystem $(SECCOMP_SRC)/include $(if $(INIH_SRC),-isystem $(INIH_SRC)) -idirafter $(STATIC)/include
-PACKAGE_LIBS = $(THIRD_OBJECTS) $(INIH_LIBS)
+	-isystem $(SECCOMP_SRC)/include -idirafter $(STATIC)/include
+PACKAGE_LIBS = $(THIRD_OBJECTS)
 
 $(BUILD)/postern: $(THIRD_OBJECTS)
 # The compiler does not track what it takes for system headers.
@@ -115,9 +108,6 @@ $(THIRD)/seccomp/%.o: $(SECCOMP_SRC)/src/% $(BUILD)/flags
 	$(COMPILE_THIRD)
 
 $(THIRD)/%.o: src/static/% $(BUILD)/flags
-	$(COMPILE_THIRD)
-
-$(THIRD)/inih/%.o: $(INIH_SRC)/% $(BUILD)/flags
 	$(COMPILE_THIRD)
 
 # The assembler files ask for the settings in different ways, or not at all.

@@ -33,17 +33,20 @@ static void check_owned(const struct options *o, const uint8_t *data, size_t siz
     }
 }
 
-/* The log names the line that is wrong, which is one of the file. */
-static void check_line_number(const char *said, const uint8_t *data, size_t size)
+/* The log names lines of the file, each once and in their order. */
+static void check_line_numbers(const char *said, const uint8_t *data, size_t size)
 {
-    unsigned long lines = 1;
+    unsigned long lines = 1, last = 0;
 
-    if (strncmp(said, path, strlen(path)) != 0)
-        return;
-    unsigned long line = strtoul(said + strlen(path) + 1, NULL, 10);
     for (size_t i = 0; i < size; i++)
         lines += data[i] == '\n';
-    CHECK(line >= 1 && line <= lines);
+    for (; *said != '\0'; said = strchr(said, '\n') + 1) {
+        if (strncmp(said, path, strlen(path)) != 0 || said[strlen(path) + 1] == ' ')
+            continue; /* the file is not there; the mistakes that are only counted */
+        unsigned long line = strtoul(said + strlen(path) + 1, NULL, 10);
+        CHECK(line > last && line <= lines);
+        last = line;
+    }
 }
 
 /* Reads the file on top of a command line, whose --cert and --starttls win. */
@@ -55,14 +58,14 @@ static void try(int argc, char **argv, const uint8_t *data, size_t size)
     unsigned lines = fuzz_heard(&said);
 
     CHECK(status == 0 || status == EX_USAGE || status == EX_CONFIG);
-    CHECK(lines == (status == 0 ? 0 : 1));
+    CHECK(lines == (status == 0 ? 0 : 1) || (status == EX_CONFIG && lines > 1 && lines <= 51));
     if (status == 0) {
         fuzz_check_options(&o, argc, argv);
         check_owned(&o, data, size);
         CHECK(argc < 6 || (o.pair_count == 1 && strcmp(o.pairs[0].cert, "mine.pem") == 0 &&
                            o.pairs[0].key == NULL && strcmp(o.starttls, "pop3") == 0));
     } else if (status == EX_CONFIG) {
-        check_line_number(said, data, size);
+        check_line_numbers(said, data, size);
     }
     options_free(&o);
 }
