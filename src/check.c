@@ -226,7 +226,7 @@ static void check_jail(struct report *r, const struct options *o)
     if (jail_prepare(&j, o) < 0) {
         return;
     }
-    check_user(r, &j, o->user);
+    check_user(r, &j, o->gate_user);
     (void)fflush(r->out);
     if (o->jail == JAIL_OFF) {
         report_line(r, VERDICT_WARN, "--jail=off: the gate is not locked in, only no longer root");

@@ -26,7 +26,7 @@
 #include <seccomp.h>
 #endif
 
-/* Without --user, ids count from here: a range that nobody allocates from. */
+/* Without --gate-user, ids count from here: a range that nobody allocates from. */
 #define OWN_IDS 1879048192U
 
 /* The id that is there even where few are. */
@@ -116,19 +116,19 @@ int jail_prepare(struct jail *j, const struct options *o)
                        .as_root = geteuid() == 0,
                        .root = -1,
                        .verifies = o->client_cert != CLIENT_CERT_OFF};
-    if (o->user != NULL && !j->as_root) {
-        log_error("--user=%s: only root can change users; leave it out", o->user);
+    if (o->gate_user != NULL && !j->as_root) {
+        log_error("--gate-user=%s: only root can change users; leave it out", o->gate_user);
         return -EPERM;
     }
-    if (o->user != NULL && account_find(&j->account, o->user) < 0) {
-        log_error("--user=%s: no such user or group", o->user);
+    if (o->gate_user != NULL && account_find(&j->account, o->gate_user) < 0) {
+        log_error("--gate-user=%s: no such user or group", o->gate_user);
         return -ENOENT;
     }
-    if (o->user != NULL && (j->account.uid == 0 || j->account.gid == 0)) {
-        log_error("--user=%s: the gate must not run as root", o->user);
+    if (o->gate_user != NULL && (j->account.uid == 0 || j->account.gid == 0)) {
+        log_error("--gate-user=%s: the gate must not run as root", o->gate_user);
         return -EINVAL;
     }
-    j->own_id = o->user == NULL;
+    j->own_id = o->gate_user == NULL;
     if (!j->as_root || j->mode == JAIL_OFF)
         return 0;
     j->root = open_root(o->chroot_dir);

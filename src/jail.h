@@ -29,7 +29,7 @@ struct jail_filter {
 struct jail {
     enum jail_mode mode;
     bool as_root; /* started by root: ids and root folder are changed too */
-    bool own_id;  /* no --user: an id that is made from the gate's process id */
+    bool own_id;  /* no --gate-user: an id that is made from the gate's process id */
     struct account account;
     int root; /* the empty folder; -1 if not as_root */
     bool

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <sysexits.h>
 
+#define HELP_WIDTH 80
+#define HELP_AT 34
 #define LIFETIME_MAX (7UL * 86400) /* RFC 8446 section 4.6.1 */
 
 /* What kind of value an option takes, and so the type of its place in struct options. */
@@ -103,10 +105,10 @@ static int check_user(const char *value)
     return *value == '\0' || *value == ':' ? -EINVAL : 0;
 }
 
-static int set_user(struct options *o, const char *value, const char **wants)
+static int set_gate_user(struct options *o, const char *value, const char **wants)
 {
     (void)wants;
-    o->user = value;
+    o->gate_user = value;
     return check_user(value);
 }
 
@@ -231,8 +233,6 @@ static const struct row rows[] = {
      AT(key_pass_file), "wants a file", NULL, NULL},
     {"ocsp", 0, SPECIAL, "FILE", "OCSP response in DER to staple to the certificate before it", 0,
      "wants a file", NULL, set_ocsp},
-    {"alpn", 0, SPECIAL, "NAME,...", "protocol names for ALPN; off: ignore it [the protocol's own]",
-     0, "wants protocol names such as imap,pop3 or the word off", NULL, set_alpn},
     {"starttls", 's', TEXT, "DIALECT",
      "imap, pop3, smtp, lmtp, sieve or nntp; without it, immediate TLS", AT(starttls),
      "wants imap, pop3, smtp, lmtp, sieve or nntp", NULL, NULL},
@@ -243,45 +243,47 @@ static const struct row rows[] = {
     {"trusted", 0, TEXT, "CIDR,...",
      "client networks that need no TLS; local: both ends the same host", AT(trusted),
      "wants networks such as 192.0.2.0/24,2001:db8::/32 or the word local", NULL, NULL},
+    {"handler-user", 'u', SPECIAL, "USER[:GROUP]", "who the handler runs as [as started]", 0,
+     "wants USER or USER:GROUP", NULL, set_handler_user},
+    {"stdio", 0, WORD, "KIND", "the handler's stdin and stdout: pipe or socket [pipe]", AT(stdio),
+     "wants pipe or socket", stdio_words, NULL},
+    {"ucspi-tls", 0, FLAG, NULL, "the handler asks for TLS itself, over UCSPI-TLS", AT(ucspi_tls),
+     NULL, NULL, NULL},
+    {"proxy-out", 0, WORD, "VERSION", "give the handler a PROXY header first: v1, v2 or off [off]",
+     AT(proxy_out), "wants v1, v2 or off", proxy_out_words, NULL},
     {"proxy-protocol", 0, FLAG, NULL, "a PROXY header (v1 or v2) comes first; see --proxy-trusted",
      AT(proxy_protocol), NULL, NULL, NULL},
     {"proxy-trusted", 0, TEXT, "CIDR,...", "who may send it: your proxies; unix: over Unix sockets",
      AT(proxy_trusted),
      "wants networks such as 192.0.2.0/24,2001:db8::/32 or the words local and unix", NULL, NULL},
-    {"proxy-out", 0, WORD, "VERSION", "give the handler a PROXY header first: v1, v2 or off [off]",
-     AT(proxy_out), "wants v1, v2 or off", proxy_out_words, NULL},
-    {"ucspi-tls", 0, FLAG, NULL, "the handler asks for TLS itself, over UCSPI-TLS", AT(ucspi_tls),
-     NULL, NULL, NULL},
-    {"user", 'u', SPECIAL, "USER[:GROUP]", "who the gate runs as [as root: a uid of its own]", 0,
-     "wants USER or USER:GROUP", NULL, set_user},
-    {"handler-user", 0, SPECIAL, "USER[:GROUP]", "who the handler runs as [as started]", 0,
-     "wants USER or USER:GROUP", NULL, set_handler_user},
-    {"chroot", 0, SPECIAL, "DIR", "empty folder for the gate [as root: a fresh one]", 0,
-     "wants an absolute path", NULL, set_chroot},
-    {"jail", 0, WORD, "MODE", "on, strict or off [on]", AT(jail), "wants on, strict or off",
-     jail_words, NULL},
-    {"stdio", 0, WORD, "KIND", "the handler's stdin and stdout: pipe or socket [pipe]", AT(stdio),
-     "wants pipe or socket", stdio_words, NULL},
     {"tls-min", 0, SPECIAL, "VERSION", "lowest TLS version: 1.0, 1.1, 1.2 or 1.3 [1.2]", 0,
      "wants 1.0, 1.1, 1.2 or 1.3", NULL, set_tls_min},
     {"ciphers", 0, TEXT, "LIST", "cipher suites as wolfSSL names them, colons between", AT(ciphers),
      "wants a list of cipher suites with colons between", NULL, NULL},
     {"groups", 0, TEXT, "LIST", "key exchange groups [X25519:P-256:P-384]", AT(groups),
      "wants a list of groups such as X25519:P-256", NULL, NULL},
-    {"client-ca", 0, TEXT, "FILE", "ask clients for certificates that these CAs have signed",
-     AT(client_ca), "wants a file", NULL, NULL},
-    {"client-cert", 0, SPECIAL, "MODE", "request or require, with --client-ca [require]", 0,
-     "wants request or require", NULL, set_client_cert},
-    {"crl", 0, TEXT, "FILE", "revocation lists of the CAs in --client-ca", AT(crl), "wants a file",
-     NULL, NULL},
-    {"client-name", 0, WORD, "PART", "where the user's name is: cn, email or san [cn]",
-     AT(client_name), "wants cn, email or san", client_name_words, NULL},
+    {"alpn", 0, SPECIAL, "NAME,...", "protocol names for ALPN; off: ignore it [the protocol's own]",
+     0, "wants protocol names such as imap,pop3 or the word off", NULL, set_alpn},
     {"tickets", 0, TEXT, "FILE", "keys of session tickets, so that sessions can be resumed",
      AT(tickets), "wants a file; --new-ticket-key=FILE makes one", NULL, NULL},
     {"ticket-lifetime", 0, SPECIAL, "SECONDS", "for how long a ticket is good [7200]", 0,
      "wants a number of seconds from 1 to 604800, which is a week (RFC 8446)", NULL, set_lifetime},
     {"new-ticket-key", 0, SPECIAL, "FILE", "put a new key first in FILE, keep three, exit", 0,
      "wants a file", NULL, set_new_ticket_key},
+    {"client-ca", 0, TEXT, "FILE", "ask clients for certificates that these CAs have signed",
+     AT(client_ca), "wants a file", NULL, NULL},
+    {"client-cert", 0, SPECIAL, "MODE", "request or require, with --client-ca [require]", 0,
+     "wants request or require", NULL, set_client_cert},
+    {"client-name", 0, WORD, "PART", "where the user's name is: cn, email or san [cn]",
+     AT(client_name), "wants cn, email or san", client_name_words, NULL},
+    {"crl", 0, TEXT, "FILE", "revocation lists of the CAs in --client-ca", AT(crl), "wants a file",
+     NULL, NULL},
+    {"gate-user", 0, SPECIAL, "USER[:GROUP]", "who the gate runs as [as root: a uid of its own]", 0,
+     "wants USER or USER:GROUP", NULL, set_gate_user},
+    {"chroot", 0, SPECIAL, "DIR", "empty folder for the gate [as root: a fresh one]", 0,
+     "wants an absolute path", NULL, set_chroot},
+    {"jail", 0, WORD, "MODE", "on, strict or off [on]", AT(jail), "wants on, strict or off",
+     jail_words, NULL},
     {"timeout-lobby", 0, SECONDS, "SECONDS", "for the plaintext before STARTTLS [60]",
      AT(timeout_lobby), NULL, NULL, NULL},
     {"timeout-handshake", 0, SECONDS, "SECONDS", "for the TLS handshake [30]",
@@ -292,12 +294,12 @@ static const struct row rows[] = {
      AT(timeout_session), NULL, NULL, NULL},
     {"timeout-grace", 0, SECONDS, "SECONDS", "for the handler after its client has left [10]",
      AT(timeout_grace), NULL, NULL, NULL},
-    {"max-connections", 0, COUNT, "NUMBER", "wait mode: of all clients together [256]",
+    {"max-connections", 0, COUNT, "NUMBER", "connections of all clients together [256]",
      AT(max_connections), NULL, NULL, NULL},
-    {"max-per-client", 0, COUNT, "NUMBER", "wait mode: from one address [16]", AT(max_per_client),
+    {"max-per-client", 0, COUNT, "NUMBER", "connections from one address [16]", AT(max_per_client),
      NULL, NULL, NULL},
-    {"exit-idle", 0, SECONDS, "SECONDS",
-     "wait mode: exit after so long without a client [0: never]", AT(exit_idle), NULL, NULL, NULL},
+    {"exit-idle", 0, SECONDS, "SECONDS", "exit after so long without a client [0: never]",
+     AT(exit_idle), NULL, NULL, NULL},
     {"config", 'f', TEXT, "FILE", "lines `option = value' with these long names", AT(config),
      "wants a file", NULL, NULL},
     {"check", 0, SPECIAL, "[json]", "check options, files and handler, print a report, exit", 0,
@@ -309,6 +311,23 @@ static const struct row rows[] = {
     {"help", 'h', SPECIAL, NULL, "print this and exit", 0, NULL, NULL, set_help},
     {"version", 'V', SPECIAL, NULL, "print versions and features and exit", 0, NULL, NULL,
      set_version},
+};
+
+/* What --help writes above the option of this name. */
+static const struct {
+    const char *name;
+    const char *title;
+} headings[] = {
+    {"cert", "Certificates"},
+    {"starttls", "STARTTLS"},
+    {"handler-user", "The handler"},
+    {"proxy-protocol", "Behind a proxy"},
+    {"tls-min", "TLS"},
+    {"client-ca", "Client certificates"},
+    {"gate-user", "The jail"},
+    {"timeout-lobby", "Time-outs (0: none)"},
+    {"max-connections", "Wait mode: the socket is a listening one"},
+    {"config", "Configuration, log and help"},
 };
 
 static int set_number(unsigned *number, const char *value, unsigned long max)
@@ -389,6 +408,8 @@ static const char *meant(const char *name)
 {
     const char *names[ROWS];
 
+    if (strcmp(name, "user") == 0)
+        return "gate-user"; /* as it was called in 0.1 */
     if (name[0] != '\0' && name[1] == '\0')
         for (size_t i = 0; i < ROWS; i++)
             if (rows[i].letter == *name)
@@ -630,6 +651,20 @@ static int check_together(const struct options *o, bool policy_given)
     return check_proxy(o);
 }
 
+/* Refuses a command line that begins with an option where the program's name has to stand. */
+static int check_program_name(int argc, char **argv)
+{
+    char shown[80];
+
+    if (argc > 0 && *argv[0] != '-')
+        return 0;
+    const char *name = argc > 0 ? argv[0] : "";
+    log_error("the command line begins with `%s' instead of the program's name: in inetd.conf it "
+              "stands twice, as in `/usr/local/sbin/postern postern --cert=...'",
+              log_sentence(shown, sizeof shown, name, strlen(name)));
+    return EX_USAGE;
+}
+
 int options_read(struct options *o, int argc, char **argv)
 {
     bool given[ROWS] = {false};
@@ -644,7 +679,9 @@ int options_read(struct options *o, int argc, char **argv)
                           .timeout_grace = 10,
                           .max_connections = 256,
                           .max_per_client = 16};
-    int rc = read_arguments(o, argc, argv, given);
+    int rc = check_program_name(argc, argv);
+    if (rc == 0)
+        rc = read_arguments(o, argc, argv, given);
     if (rc == 0 && o->config != NULL)
         rc = config_read(o->config, take_line, &f) < 0 ? EX_CONFIG : 0;
     if (rc == 0)
@@ -665,23 +702,42 @@ void options_free(struct options *o)
     o->owned_count = 0;
 }
 
+/* Prints words from column HELP_AT on, in lines of HELP_WIDTH columns at most. */
+static void print_wrapped(FILE *out, const char *text)
+{
+    size_t room = HELP_WIDTH - HELP_AT;
+
+    while (strlen(text) > room) {
+        size_t len = room;
+        while (len > 0 && text[len] != ' ')
+            len--;
+        (void)fprintf(out, "%.*s\n%*s", (int)len, text, HELP_AT, "");
+        text += len + 1;
+    }
+    (void)fprintf(out, "%s\n", text);
+}
+
+static void print_row(FILE *out, const struct row *row)
+{
+    char letter[] = {'-', row->letter, ',', '\0'};
+
+    for (size_t i = 0; i < sizeof headings / sizeof headings[0]; i++)
+        if (strcmp(headings[i].name, row->name) == 0)
+            (void)fprintf(out, "\n%s\n", headings[i].title);
+    int n = fprintf(out, "  %-3s --%s%s%s", row->letter != 0 ? letter : "", row->name,
+                    row->argument != NULL ? "=" : "", row->argument != NULL ? row->argument : "");
+    (void)fprintf(out, "%*s", HELP_AT - n, "");
+    print_wrapped(out, row->help);
+}
+
 void options_help(FILE *out)
 {
     (void)fputs("postern [OPTION]... [--] HANDLER [ARG]...\n"
                 "TLS for one connection in front of HANDLER, a mail daemon that speaks plaintext\n"
-                "on stdin and stdout. Started by inetd, systemd, tcpserver and the like.\n\n",
+                "on stdin and stdout. Started by inetd, systemd, tcpserver and the like.\n",
                 out);
-    for (size_t i = 0; i < ROWS; i++) {
-        char left[40];
-        int n = snprintf(left, sizeof left, "--%s%s%s", rows[i].name,
-                         rows[i].argument != NULL ? "=" : "",
-                         rows[i].argument != NULL ? rows[i].argument : "");
-        (void)n;
-        if (rows[i].letter != 0)
-            (void)fprintf(out, "  -%c, %-28s %s\n", rows[i].letter, left, rows[i].help);
-        else
-            (void)fprintf(out, "      %-28s %s\n", left, rows[i].help);
-    }
+    for (size_t i = 0; i < ROWS; i++)
+        print_row(out, &rows[i]);
     (void)fputs("\nTo try it:\n"
                 "  tcpserver 127.0.0.1 9930 postern --cert=cert.pem --key=key.pem imapd\n"
                 "  socat TCP-LISTEN:9930,fork,reuseaddr EXEC:'postern -c both.pem imapd',nofork\n",

@@ -45,7 +45,7 @@ struct options {
     enum proxy_out proxy_out;  /* what the handler's input begins with */
     bool proxy_protocol;       /* a PROXY header comes first */
     bool ucspi_tls;
-    const char *user;
+    const char *gate_user;
     const char *handler_user;
     const char *chroot_dir;
     enum jail_mode jail;

@@ -15,7 +15,7 @@ from harness import launch, lobby, pki as pki_module, processes, tls
 from test_failures import BROKEN
 
 OK, USAGE, CONFIG = 0, os.EX_USAGE, os.EX_CONFIG
-OPTIONS = ['cert', 'key', 'starttls', 'policy', 'name', 'trusted', 'ucspi-tls', 'user', 'handler-user', 'chroot',
+OPTIONS = ['cert', 'key', 'starttls', 'policy', 'name', 'trusted', 'ucspi-tls', 'gate-user', 'handler-user', 'chroot',
            'jail', 'stdio', 'tls-min', 'ciphers', 'groups', 'timeout-lobby', 'timeout-handshake', 'timeout-idle',
            'timeout-session', 'timeout-grace', 'max-connections', 'max-per-client', 'exit-idle', 'config', 'check',
            'log', 'verbose', 'quiet', 'help', 'version']
@@ -107,7 +107,9 @@ CERT = '--cert=/nowhere/cert.pem'
     ([CERT, f'--name={"x" * 256}', 'cat'], ['--name=x', 'host name']),
     ([CERT, '--starttls=imap', '--trusted=192.0.2.0/33', 'cat'], ['--trusted', '192.0.2.0/33', '192.0.2.0/24']),
     ([CERT, '--starttls=imap', '--trusted=example.org', 'cat'], ['--trusted', 'example.org', '192.0.2.0/24']),
-    ([CERT, '--user=', 'cat'], ['--user=', 'USER:GROUP']),
+    ([CERT, '--gate-user=', 'cat'], ['--gate-user=', 'USER:GROUP']),
+    ([CERT, '--user=mail', 'cat'], ['--user=mail: no such option; did you mean --gate-user?']),
+    ([CERT, '-u', '', 'cat'], ['--handler-user=', 'USER:GROUP']),
     ([CERT, '--handler-user=:mail', 'cat'], ['--handler-user=:mail', 'USER:GROUP']),
     ([CERT, '--ciphers=', 'cat'], ['--ciphers=', 'colons']),
     ([CERT, '--groups=', 'cat'], ['--groups=', 'X25519']),
@@ -124,6 +126,13 @@ def test_odd_bytes_in_a_bad_option_are_escaped_in_the_line(run, option, value):
     ended = run(CERT, option + value, 'cat')
     assert_one_line(ended, USAGE, option)
     assert len(ended.stderr) < 500
+
+
+@pytest.mark.parametrize('words', [['-f', '/etc/postern.conf', '/bin/cat'], [CERT, '/bin/cat'], ['-vc', '/nowhere/cert.pem', '/bin/cat']])
+def test_a_line_of_inetd_conf_without_its_second_postern_is_recognised(postern, words):
+    ended = subprocess.run(words, executable=postern, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                           timeout=tls.TIMEOUT, check=False)
+    assert_one_line(ended, USAGE, f"begins with `{words[0]}' instead of the program's name", 'inetd.conf', '/usr/local/sbin/postern postern')
 
 
 def test_words_behind_the_handler_are_the_handlers_own(serve, pki):
@@ -317,7 +326,7 @@ def test_check_without_a_handler_warns(run, pki):
     ('--ciphers=NONSENSE', 'FAIL', CONFIG),
     ('--groups=nonsense', 'FAIL', CONFIG),
     ('--handler-user=no-such-user', 'FAIL', CONFIG),
-    ('--user=no-such-user', 'FAIL', CONFIG),
+    ('--gate-user=no-such-user', 'FAIL', CONFIG),
     ('--chroot=/nowhere/empty', 'FAIL', CONFIG),
     ('--jail=off', 'warn', OK),
 ])
@@ -384,7 +393,7 @@ def test_check_names_the_users_of_gate_and_handler(run, pki):
     lines = report(run('--check', *pki.ecdsa.options(), '/bin/cat'), OK)
     assert told(lines, 'ok', 'the gate runs as a user of its own')
     assert {'empty root folder', 'unprivileged user', 'no groups'} <= jail_of(lines)[0]
-    lines = report(run('--check', *pki.ecdsa.options(), '--user=nobody', '--handler-user=mail', '/bin/cat'), OK)
+    lines = report(run('--check', *pki.ecdsa.options(), '--gate-user=nobody', '-u', 'mail', '/bin/cat'), OK)
     assert told(lines, 'ok', 'the gate runs as user 65534', '(nobody)')
     assert told(lines, 'ok', 'the handler runs as user 8', '(mail)')
 

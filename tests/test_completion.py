@@ -159,6 +159,7 @@ def offered(answer):
 def what_help_says(postern):
     """Long name → letter or '', what its value is called or '', what is said of it."""
     usage = subprocess.run([postern, '--help'], stdout=subprocess.PIPE, text=True, check=True).stdout
+    usage = re.sub(r'\n {20,}', ' ', usage)
     rows = re.findall(r'^  (-\w|  )(?:, |  )(--[a-z-]+)=?(\S*) +(.*)$', usage, re.MULTILINE)
     assert len(rows) > 40
     return {name: (letter.strip(), argument, help) for letter, name, argument, help in rows}

@@ -153,11 +153,11 @@ def test_two_gates_have_different_ids(serve, pki):
 
 @needs_root
 @pytest.mark.parametrize('option, user, group', [
-    ('--user=65534:65534', '65534', '65534'),
-    ('--user=12345:54321', '12345', '54321'),
-    ('--user=nobody', '65534', '65534'),
-    ('--user=nobody:daemon', '65534', '1'),
-    ('-unobody:1', '65534', '1'),
+    ('--gate-user=65534:65534', '65534', '65534'),
+    ('--gate-user=12345:54321', '12345', '54321'),
+    ('--gate-user=nobody', '65534', '65534'),
+    ('--gate-user=nobody:daemon', '65534', '1'),
+    ('--gate-user=nobody:1', '65534', '1'),
 ])
 def test_user_is_who_the_gate_runs_as(look, option, user, group):
     with look('session', option) as the:
@@ -168,17 +168,18 @@ def test_user_is_who_the_gate_runs_as(look, option, user, group):
 @needs_root
 @pytest.mark.parametrize('value', ['no-such-user', 'nobody:no-such-group', '4711', 'root', '0:0', 'nobody:root', '1:0'])
 def test_user_that_is_unknown_or_root_is_refused(serve, value):
-    server = serve(['/bin/cat'], f'--user={value}')
+    server = serve(['/bin/cat'], f'--gate-user={value}')
     with server.connect() as connection:
         assert tls.ended(connection) == b''
     end = server.wait()
     assert end.status == CONFIG
-    assert f'--user={value}: ' in end.log
+    assert f'--gate-user={value}: ' in end.log
 
 
 @needs_root
-def test_handler_user_is_who_the_handler_runs_as_with_all_its_groups(serve, pki):
-    server = serve(['/usr/bin/id'], '--handler-user=nobody')
+@pytest.mark.parametrize('option', ['--handler-user=nobody', '-unobody'])
+def test_handler_user_is_who_the_handler_runs_as_with_all_its_groups(serve, pki, option):
+    server = serve(['/usr/bin/id'], option)
     with tls.Client(server, pki.ca) as client:
         assert client.rest().startswith(b'uid=65534(nobody) gid=65534(nogroup) groups=65534(nogroup)')
     assert server.wait().status == OK
@@ -256,12 +257,12 @@ def test_without_root_the_gate_is_not_dumpable(look_unprivileged, phase):
 
 
 def test_without_root_user_cannot_be_changed(serve):
-    server = serve(['/bin/cat'], '--user=65534:65534', launcher=tls.Unprivileged)
+    server = serve(['/bin/cat'], '--gate-user=65534:65534', launcher=tls.Unprivileged)
     with server.connect() as connection:
         assert tls.ended(connection) == b''
     end = server.wait()
     assert end.status == CONFIG
-    assert '--user=65534:65534: only root' in end.log
+    assert '--gate-user=65534:65534: only root' in end.log
 
 
 @pytest.mark.parametrize('version', ['1.2', '1.3'])

@@ -556,6 +556,12 @@ def by_hand(the):
                           capture_output=True, timeout=tls.TIMEOUT, check=False).stderr
 
 
+@logs("the command line begins with option instead of the program's name: ...")
+def without_the_second_postern(the):
+    return subprocess.run([*the.pki.ecdsa.options(), '/bin/cat'], executable=the.postern, stdin=subprocess.DEVNULL, text=True,
+                          capture_output=True, timeout=tls.TIMEOUT, check=False).stderr
+
+
 @logs('cannot start the gate process: Resource temporarily unavailable')
 def no_process_left(the):
     with tempfile.TemporaryDirectory() as folder:

@@ -19,8 +19,8 @@ declare -gA _postern_values=(
     [--trusted]='local ,'
     [--proxy-trusted]='local unix ,'
     [--proxy-out]='off v1 v2'
-    [--user]=USER [-u]=USER
-    [--handler-user]=USER
+    [--handler-user]=USER [-u]=USER
+    [--gate-user]=USER
     [--chroot]=DIR
     [--jail]='on strict off'
     [--stdio]='pipe socket'

@@ -4,7 +4,7 @@
 
 # Options with a value in a word of its own, for finding the handler behind them.
 set -g __postern_valued --cert -c --key -k --cert-dir --sni --key-pass-file --ocsp --alpn --starttls -s --policy -p \
-    --name --trusted --proxy-trusted --proxy-out --user -u --handler-user --chroot --jail --stdio --tls-min --ciphers \
+    --name --trusted --proxy-trusted --proxy-out --handler-user -u --gate-user --chroot --jail --stdio --tls-min --ciphers \
     --groups --client-ca --client-cert --crl --client-name --tickets --ticket-lifetime --new-ticket-key \
     --timeout-lobby --timeout-handshake --timeout-idle --timeout-session --timeout-grace --max-connections \
     --max-per-client --exit-idle --config -f --log
@@ -57,8 +57,8 @@ __postern_option -l proxy-protocol -d 'A PROXY header comes first'
 __postern_option -l proxy-trusted -x -a '(__fish_complete_list , "printf %s\\\\n local unix")' -d 'Who may send a PROXY header'
 __postern_option -l proxy-out -x -a 'off v1 v2' -d 'Give the handler a PROXY header first'
 __postern_option -l ucspi-tls -d 'The handler asks for TLS itself, over UCSPI-TLS'
-__postern_option -s u -l user -x -a '(__fish_complete_users)' -d 'Who the gate runs as'
-__postern_option -l handler-user -x -a '(__fish_complete_users)' -d 'Who the handler runs as'
+__postern_option -s u -l handler-user -x -a '(__fish_complete_users)' -d 'Who the handler runs as'
+__postern_option -l gate-user -x -a '(__fish_complete_users)' -d 'Who the gate runs as'
 __postern_option -l chroot -x -a '(__fish_complete_directories)' -d 'Empty folder for the gate'
 __postern_option -l jail -x -a 'on strict off' -d 'How the gate is jailed'
 __postern_option -l stdio -x -a 'pipe socket' -d "The handler's stdin and stdout"

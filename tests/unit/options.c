@@ -119,7 +119,7 @@ static void what_is_not_given_has_its_default(void **state)
     assert_false(o.proxy_protocol);
     assert_null(o.proxy_trusted);
     assert_int_equal(o.proxy_out, PROXY_OUT_OFF);
-    assert_null(o.user);
+    assert_null(o.gate_user);
     assert_null(o.handler_user);
     assert_null(o.chroot_dir);
     assert_null(o.config);
@@ -143,7 +143,7 @@ static void each_option_sets_its_own_field(void **state)
     struct options o =
         good(&l, "--cert=c.pem --key=k.pem --starttls=imap --policy=auth --name=mail.example.org "
                  "--trusted=192.0.2.0/24,local --proxy-protocol --proxy-trusted=192.0.2.1,unix "
-                 "--proxy-out=v2 --user=mail:mail --handler-user=vmail --chroot=/empty "
+                 "--proxy-out=v2 --gate-user=mail:mail --handler-user=vmail --chroot=/empty "
                  "--jail=strict --stdio=socket --tls-min=1.3 --ciphers=A:B --groups=X25519 "
                  "--timeout-lobby=1 --timeout-handshake=2 --timeout-idle=3 --timeout-session=4 "
                  "--timeout-grace=5 --max-connections=6 --max-per-client=7 --exit-idle=8 "
@@ -158,7 +158,7 @@ static void each_option_sets_its_own_field(void **state)
     assert_true(o.proxy_protocol);
     assert_string_equal(o.proxy_trusted, "192.0.2.1,unix");
     assert_int_equal(o.proxy_out, PROXY_OUT_V2);
-    assert_string_equal(o.user, "mail:mail");
+    assert_string_equal(o.gate_user, "mail:mail");
     assert_string_equal(o.handler_user, "vmail");
     assert_string_equal(o.chroot_dir, "/empty");
     assert_int_equal(o.jail, JAIL_STRICT);
@@ -219,7 +219,8 @@ static void letters_and_separate_values_do_the_same(void **state)
     assert_string_equal(o.pairs[0].key, "k.pem");
     assert_string_equal(o.starttls, "pop3");
     assert_int_equal(o.policy, POLICY_OPTIONAL);
-    assert_string_equal(o.user, "mail");
+    assert_string_equal(o.handler_user, "mail");
+    assert_null(o.gate_user);
     assert_int_equal(o.verbosity, -1);
     assert_string_equal(o.handler[0], "popd");
     assert_string_equal(o.handler[1], "-c");
@@ -265,8 +266,8 @@ static void good_values_are_taken(void **state)
         "--timeout-idle=007",
         "--name=a",
         "--name=MAIL-1.example_x.org",
-        "--user=0",
-        "--user=mail:mail",
+        "--gate-user=0",
+        "--handler-user=mail:mail",
         "--chroot=/",
         "--log=stderr",
         "--log=syslog",
@@ -305,8 +306,8 @@ static void bad_values_are_refused_with_their_option_named(void **state)
         {"--name=", "--name="},
         {"--name=mail/example", "--name=mail/example: wants a host name"},
         {"--name=m\303\244il", "--name=m\\xc3\\xa4il"},
-        {"--user=", "--user="},
-        {"--user=:mail", "--user=:mail: wants USER"},
+        {"--gate-user=", "--gate-user="},
+        {"--gate-user=:mail", "--gate-user=:mail: wants USER"},
         {"--handler-user=", "--handler-user="},
         {"--handler-user=:x", "--handler-user=:x"},
         {"--chroot=", "--chroot="},
@@ -411,6 +412,26 @@ static void unknown_options_and_missing_values_are_named(void **state)
                        strchr(cases[i].named, ':') != NULL ? ": %s" : ": %s:", cases[i].named);
         if (strstr(said, wanted) == NULL)
             fail_msg("%s: %s", cases[i].line, said);
+        options_free(&o);
+    }
+}
+
+static void a_command_line_that_begins_with_an_option_is_recognised(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"-f", "--cert=c.pem", "-", "-c\033[2J", NULL};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char name[40] = "", cert[] = "--cert=c.pem", handler[] = "imapd";
+        char *argv[] = {name, cert, handler, NULL}, *none[] = {NULL, handler, NULL};
+        struct options o;
+        if (names[i] != NULL)
+            (void)strcpy(name, names[i]);
+        struct ear e = hear();
+        int status = names[i] != NULL ? options_read(&o, 3, argv) : options_read(&o, 0, none);
+        heard(e);
+        if (status != EX_USAGE || !said_one_line() || strstr(said, "inetd.conf") == NULL)
+            fail_msg("%s: status %d: %s", name, status, said);
         options_free(&o);
     }
 }
@@ -550,7 +571,7 @@ static void help_names_every_option_once(void **state)
                                         "--name=",
                                         "--trusted=",
                                         "--ucspi-tls",
-                                        "--user=",
+                                        "--gate-user=",
                                         "--handler-user=",
                                         "--chroot=",
                                         "--jail=",
@@ -587,7 +608,7 @@ static void help_names_every_option_once(void **state)
             fail_msg("%s is missing", names[i]);
     }
     for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"))
-        if (strlen(line) > 132)
+        if (strlen(line) > 80)
             fail_msg("%zu columns: %s", strlen(line), line);
     free(text);
 }
@@ -1099,6 +1120,7 @@ int main(void)
         cmocka_unit_test(bad_values_are_refused_with_their_option_named),
         cmocka_unit_test(an_empty_file_name_is_refused_with_its_option_named),
         cmocka_unit_test(unknown_options_and_missing_values_are_named),
+        cmocka_unit_test(a_command_line_that_begins_with_an_option_is_recognised),
         cmocka_unit_test(keys_belong_to_the_certificate_before_them),
         cmocka_unit_test(what_does_not_go_together_is_refused),
         cmocka_unit_test(actions_are_told_apart),
