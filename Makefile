@@ -18,6 +18,7 @@
 # make scale      wait mode with 2,000 clients, and for ten minutes with clients of all kinds
 # make fuzz       fuzz each parser for TIME seconds (60 in all)
 # make clean
+# make help       print this
 #
 # Variables: CC CFLAGS CPPFLAGS LDFLAGS LDLIBS PKG_CONFIG PREFIX DESTDIR BUILD, SECCOMP=0 to build
 # without libseccomp, V=1 to see the commands.
@@ -65,6 +66,10 @@ Q = $(if $(V),,@)
 SAY = @$(if $(V),:,echo)
 
 all: $(BUILD)/postern
+
+# What stands at the top of this file, up to the first empty line.
+help:
+	@sed -n '/^$$/q; s/^# \{0,1\}//; 3,$$p' Makefile
 
 include src/static/static.mk
 include src/package/package.mk
@@ -194,5 +199,5 @@ $(FUZZ_OTHERS:%=$(BUILD)/%): $(BUILD)/%: tests/fuzz/fuzz_%.c $(BUILD)/fuzz.a $(F
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all units demo check run-tests asan testssl valgrind run-valgrind faults tidy bench bench-deps scale fuzz fuzz-targets clean FORCE
+.PHONY: all help units demo check run-tests asan testssl valgrind run-valgrind faults tidy bench bench-deps scale fuzz fuzz-targets clean FORCE
 FORCE:

@@ -95,12 +95,12 @@ def files_in(found):
 
 
 def expected(prefix, examples):
+    fish = 'etc/fish/completions' if prefix == 'usr/local' else f'{prefix}/share/fish/vendor_completions.d'
     files = {'sbin/postern': PROGRAM, 'share/doc/postern/README': FILE, 'share/doc/postern/COPYING': FILE,
-             'share/bash-completion/completions/postern': FILE, 'share/zsh/site-functions/_postern': FILE,
-             'share/fish/vendor_completions.d/postern.fish': FILE}
+             'share/bash-completion/completions/postern': FILE, 'share/zsh/site-functions/_postern': FILE}
     files.update({f'share/man/man{page[-1]}/{page}': FILE for page in PAGES})
     files.update({f'share/doc/postern/{name}': mode for name, mode in examples.items()})
-    return {f'{prefix}/{name}': mode for name, mode in files.items()}
+    return {f'{fish}/postern.fish': FILE, **{f'{prefix}/{name}': mode for name, mode in files.items()}}
 
 
 # make install, make uninstall
@@ -112,6 +112,32 @@ def test_uninstall_leaves_what_others_have_put_there(sources, tmp_path):
         (tmp_path / 'usr/local' / name).write_text('mine')
     make(sources, 'uninstall', f'DESTDIR={tmp_path}')
     assert sorted(files_in(below(tmp_path / 'usr/local'))) == sorted(others)
+
+
+@pytest.mark.parametrize('prefix', ['/usr/local', '/usr', '~/.local'])
+def test_fish_finds_its_completion_by_itself(sources, tmp_path, prefix):
+    """Where no desktop has set XDG_DATA_DIRS."""
+    home = tmp_path / 'home'
+    make(sources, 'install', f'DESTDIR={tmp_path}/root', f'PREFIX={prefix.replace("~", str(home))}')
+    installed = next((tmp_path / 'root').glob('**/postern.fish'))
+    path = subprocess.run(['fish', '-c', r'string join \n $fish_complete_path'], env={'HOME': str(home), 'PATH': os.environ['PATH']},
+                          stdout=subprocess.PIPE, text=True, timeout=TIMEOUT, check=True).stdout.splitlines()
+    assert f'/{installed.parent.relative_to(tmp_path / "root")}' in path
+
+
+def test_uninstall_leaves_fishs_own_folder(sources, tmp_path):
+    (tmp_path / 'etc/fish/completions').mkdir(parents=True)
+    make(sources, 'install', f'DESTDIR={tmp_path}')
+    make(sources, 'uninstall', f'DESTDIR={tmp_path}')
+    assert [*below(tmp_path / 'etc')] == ['fish/', 'fish/completions/']
+
+
+def test_help_names_the_targets_and_variables(sources):
+    lines = make(sources, 'help').splitlines()
+    targets = {line.split()[1] for line in lines if line.startswith('make ')}
+    assert {'demo', 'check', 'install', 'deb', 'static', 'help'} <= targets
+    assert all(len(line) <= 132 and not line.startswith('#') for line in lines)
+    assert any(line.startswith('Variables: CC') for line in lines)
 
 
 def test_uninstall_leaves_an_empty_folder_of_the_system(sources, tmp_path):

@@ -16,7 +16,9 @@ MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/postern
 BASHDIR ?= $(PREFIX)/share/bash-completion/completions
 ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
-FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
+# fish looks below /usr/local only if XDG_DATA_DIRS says so, which a server's does not: there it is the administrator's
+# folder that fish knows by itself.
+FISHDIR ?= $(if $(filter /usr/local,$(PREFIX)),/etc/fish/completions,$(PREFIX)/share/fish/vendor_completions.d)
 MAINTAINER ?= postern maintainers <postern@example.org>
 
 # As git has them: programs and other files.
@@ -49,7 +51,7 @@ install: all
 
 # Folders that may have been there before, such as /usr/local/sbin or one named by EMPTYDIR, stay, empty or not.
 EMPTIED = $(addprefix $(DOCDIR)/,$(shell find examples -type d 2>/dev/null | LC_ALL=C sort -r)) $(DOCDIR) \
-	$(foreach folder,$(BASHDIR) $(ZSHDIR) $(FISHDIR) $(filter %/lib/postern/empty,$(EMPTYDIR)), \
+	$(foreach folder,$(BASHDIR) $(ZSHDIR) $(filter $(PREFIX)/%,$(FISHDIR)) $(filter %/lib/postern/empty,$(EMPTYDIR)), \
 	$(folder) $(patsubst %/,%,$(dir $(folder))))
 define REMOVE
 rm -f '$(DESTDIR)$(word 3,$(1))'
