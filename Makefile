@@ -21,7 +21,7 @@
 # make help       print this
 #
 # Variables: CC CFLAGS CPPFLAGS LDFLAGS LDLIBS PKG_CONFIG PREFIX DESTDIR BUILD, SECCOMP=0 to build
-# without libseccomp, V=1 to see the commands.
+# without a list of system calls, V=1 to see the commands.
 
 VERSION = 0.1
 PREFIX ?= /usr/local
@@ -34,7 +34,6 @@ CFLAGS ?= -O2 -g
 
 PACKAGES = wolfssl
 ifneq ($(SECCOMP),0)
-PACKAGES += libseccomp
 FEATURES += -DPOSTERN_SECCOMP
 endif
 

@@ -2,6 +2,7 @@
 #include "jail.h"
 
 #include "io.h"
+#include "jail_filter.h"
 #include "log.h"
 
 #include <errno.h>
@@ -19,12 +20,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#ifdef POSTERN_SECCOMP
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <seccomp.h>
-#endif
 
 /* Without --gate-user, ids count from here: a range that nobody allocates from. */
 #define OWN_IDS 1879048192U
@@ -283,174 +278,14 @@ static int use_landlock(void)
     return rc;
 }
 
-#ifdef POSTERN_SECCOMP
-
-static int allow(scmp_filter_ctx filter, const int *calls, size_t count)
-{
-    int rc = 0;
-
-    for (size_t i = 0; rc == 0 && i < count; i++)
-        rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
-    /* Memory, but never memory to run code from. Some machines know one call of these two only. */
-    if (rc == 0)
-        rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-                              SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-    if (rc == 0)
-        rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap2), 1,
-                              SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-    return rc;
-}
-
-/* For client certificates. Some builds of the library try to open /dev/urandom for each, and can do
- * without: that is refused, as ever, but not by killing. */
-static int allow_verifying(scmp_filter_ctx filter)
-{
-    int rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(openat), 0);
-
-    return rc == 0 ? seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(open), 0) : rc;
-}
-
-/* What lobby, TLS library and relay need: descriptors that are there, memory, time, randomness. */
-static const int gate_calls[] = {
-    SCMP_SYS(read),
-    SCMP_SYS(write),
-    SCMP_SYS(poll),
-    SCMP_SYS(ppoll),
-    SCMP_SYS(recvfrom),
-    SCMP_SYS(recv),
-    SCMP_SYS(send),
-    SCMP_SYS(recvmsg),
-    SCMP_SYS(sendto),
-    SCMP_SYS(sendmsg),
-    SCMP_SYS(close),
-    SCMP_SYS(shutdown),
-    SCMP_SYS(getrandom),
-    SCMP_SYS(brk),
-    SCMP_SYS(munmap),
-    SCMP_SYS(madvise), /* gives memory back */
-    SCMP_SYS(clock_gettime),
-    SCMP_SYS(clock_gettime64),
-    SCMP_SYS(gettimeofday), /* a ticket's age, where the vDSO does not do it */
-    SCMP_SYS(time),
-    SCMP_SYS(rt_sigreturn),
-    SCMP_SYS(restart_syscall),
-    SCMP_SYS(exit),
-    SCMP_SYS(exit_group),
-};
-
-/* The gate's list and, besides, what reaps and ends children and reaches a log that may have been
- * restarted meanwhile. */
-static const int monitor_calls[] = {
-    SCMP_SYS(read),          SCMP_SYS(write),
-    SCMP_SYS(poll),          SCMP_SYS(ppoll),
-    SCMP_SYS(recvmsg),       SCMP_SYS(sendmsg),
-    SCMP_SYS(sendto),        SCMP_SYS(close),
-    SCMP_SYS(shutdown),      SCMP_SYS(brk),
-    SCMP_SYS(munmap),        SCMP_SYS(madvise),
-    SCMP_SYS(clock_gettime), SCMP_SYS(clock_gettime64),
-    SCMP_SYS(wait4),         SCMP_SYS(waitid),
-    SCMP_SYS(kill),          SCMP_SYS(getpid),
-    SCMP_SYS(socket),        SCMP_SYS(connect),
-    SCMP_SYS(rt_sigaction),  SCMP_SYS(rt_sigprocmask),
-    SCMP_SYS(rt_sigreturn),  SCMP_SYS(restart_syscall),
-    SCMP_SYS(futex),         SCMP_SYS(getrandom),
-    SCMP_SYS(exit),          SCMP_SYS(exit_group),
-    SCMP_SYS(splice),
-};
-
-#define GATE_CALLS (sizeof gate_calls / sizeof gate_calls[0])
-#define MONITOR_CALLS (sizeof monitor_calls / sizeof monitor_calls[0])
-
-/* NULL: no memory. */
-static scmp_filter_ctx make_filter(const int *calls, size_t count, bool verifies)
-{
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-
-    if (filter != NULL && allow(filter, calls, count) == 0 &&
-        (!verifies || allow_verifying(filter) == 0))
-        return filter;
-    seccomp_release(filter);
-    return NULL;
-}
-
-/* The library writes a program into files only. */
-static void compile(struct jail_filter *f, const int *calls, size_t count, bool verifies)
-{
-    scmp_filter_ctx filter = make_filter(calls, count, verifies);
-    int fd = memfd_create("filter", MFD_CLOEXEC);
-    off_t len = -1;
-
-    if (filter != NULL && fd >= 0 && seccomp_export_bpf(filter, fd) == 0)
-        len = lseek(fd, 0, SEEK_END);
-    if (len > 0)
-        f->program = malloc((size_t)len);
-    if (f->program != NULL && pread(fd, f->program, (size_t)len, 0) == len) {
-        f->len = (size_t)len;
-    } else {
-        free(f->program);
-        f->program = NULL;
-    }
-    io_close(&fd);
-    seccomp_release(filter);
-}
-
-void jail_compile(struct jail *j)
-{
-    compile(&j->gate_filter, gate_calls, GATE_CALLS, j->verifies);
-    compile(&j->monitor_filter, monitor_calls, MONITOR_CALLS, false);
-}
-
-static int load_filter(const struct jail_filter *made, const int *calls, size_t count,
-                       bool verifies)
-{
-    if (made->program != NULL) {
-        struct sock_fprog program = {.len = (unsigned short)(made->len / sizeof *program.filter),
-                                     .filter = made->program};
-        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-            prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
-            return -errno;
-        return 0;
-    }
-    scmp_filter_ctx filter = make_filter(calls, count, verifies);
-    if (filter == NULL)
-        return -ENOMEM;
-    int rc = seccomp_load(filter);
-    seccomp_release(filter);
-    return rc;
-}
-
-static int use_seccomp(const struct jail *j)
-{
-    return load_filter(&j->gate_filter, gate_calls, GATE_CALLS, j->verifies);
-}
-
 int jail_monitor(const struct jail *j)
 {
     if (j->mode == JAIL_OFF)
         return 0;
-    return load_filter(&j->monitor_filter, monitor_calls, MONITOR_CALLS, false);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return -errno;
+    return jail_filter_load(JAIL_LIST_MONITOR, false);
 }
-
-#else
-
-static int use_seccomp(const struct jail *j)
-{
-    (void)j;
-    return -ENOSYS;
-}
-
-void jail_compile(struct jail *j)
-{
-    (void)j;
-}
-
-int jail_monitor(const struct jail *j)
-{
-    (void)j;
-    return 0;
-}
-
-#endif
 
 int jail_enter(struct jail *j, struct jail_report *report)
 {
@@ -473,7 +308,7 @@ int jail_enter(struct jail *j, struct jail_report *report)
         return rc;
     if (use_landlock() < 0)
         lacks(report, "Landlock");
-    if (use_seccomp(j) < 0)
+    if (jail_filter_load(JAIL_LIST_OPENING, j->verifies) < 0)
         lacks(report, "seccomp");
     return j->mode == JAIL_STRICT && report->missing[0] != '\0' ? -ENOTSUP : 0;
 }

@@ -19,22 +19,14 @@ struct account {
 /* Looks up USER[:GROUP]; both may be numbers. Returns 0 or -ENOENT; logs nothing. */
 int account_find(struct account *a, const char *text);
 
-/* A list of system calls as the kernel wants it. */
-struct jail_filter {
-    void *program; /* NULL: not made yet */
-    size_t len;
-};
-
 /* What has to be got ready while there are still files to be seen. */
 struct jail {
     enum jail_mode mode;
     bool as_root; /* started by root: ids and root folder are changed too */
     bool own_id;  /* no --gate-user: an id that is made from the gate's process id */
     struct account account;
-    int root; /* the empty folder; -1 if not as_root */
-    bool
-        verifies; /* client certificates, for which the library needs memory and tries to open files */
-    struct jail_filter gate_filter, monitor_filter; /* from jail_compile() */
+    int root;      /* the empty folder; -1 if not as_root */
+    bool verifies; /* client certificates, for which the library tries to open files */
 };
 
 /* Where lacking parts are named; jail_enter() leaves it "" when everything held. */
@@ -45,10 +37,6 @@ struct jail_report {
 /* Looks up the user and opens the empty folder. Returns 0, or logs one line and returns a negative
  * errno. jail_close() closes the folder. */
 int jail_prepare(struct jail *j, const struct options *o);
-
-/* For a process that forks many gates: makes ready the seccomp filters too, for as long as the process
- * lives. What can't be made is made later, each time. */
-void jail_compile(struct jail *j);
 
 /* Locks this process in, for good; with JAIL_OFF it only stops being root. What the kernel or the build lacks is named in *report and is
  * fatal only in mode JAIL_STRICT; that privileges can't be dropped is fatal always. Opens nothing

@@ -365,7 +365,6 @@ static int begin(struct listener *l)
     rc = monitor_prepare(&l->provision.account, &l->provision.jail, l->o);
     if (rc != 0)
         return rc;
-    jail_compile(&l->provision.jail);
     rc = load(l);
     return rc;
 }

@@ -147,26 +147,34 @@ union control {
     char space[CMSG_SPACE(2 * sizeof(int))];
 };
 
-int message_send(int fd, const struct message_writer *w, const int *fds, size_t count)
+static ssize_t send_descriptors(int fd, const struct message_writer *w, const int *fds,
+                                size_t count)
 {
     union control control;
     struct iovec part = {.iov_base = w->buf, .iov_len = w->len};
-    struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
+    struct msghdr m = {.msg_iov = &part,
+                       .msg_iovlen = 1,
+                       .msg_control = control.space,
+                       .msg_controllen = (socklen_t)CMSG_SPACE(count * sizeof(int))};
+    struct cmsghdr *c = &control.header;
 
+    memset(&control, 0, sizeof control);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = (socklen_t)CMSG_LEN(count * sizeof(int));
+    memcpy(CMSG_DATA(c), fds, count * sizeof(int));
+    return sendmsg(fd, &m, MSG_NOSIGNAL);
+}
+
+/* The jail of the gate has no sendmsg(2), so a message without descriptors goes without it. */
+int message_send(int fd, const struct message_writer *w, const int *fds, size_t count)
+{
     if (w->failed)
         return -EMSGSIZE;
-    if (count > 0) {
-        memset(&control, 0, sizeof control);
-        m.msg_control = control.space;
-        m.msg_controllen = (socklen_t)CMSG_SPACE(count * sizeof(int));
-        struct cmsghdr *c = &control.header;
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = (socklen_t)CMSG_LEN(count * sizeof(int));
-        memcpy(CMSG_DATA(c), fds, count * sizeof(int));
-    }
     for (;;) {
-        if (sendmsg(fd, &m, MSG_NOSIGNAL) >= 0)
+        ssize_t n = count > 0 ? send_descriptors(fd, w, fds, count)
+                              : send(fd, w->buf, w->len, MSG_NOSIGNAL);
+        if (n >= 0)
             return 0;
         if (errno == ECONNRESET)
             return -EPIPE;
@@ -193,7 +201,9 @@ static void take_descriptors(struct msghdr *m, int *fds, size_t room)
     }
 }
 
-int message_receive(int fd, struct message_reader *r, uint8_t *buf, size_t size, bool want_fds)
+/* Receives a message into `buf`, and its descriptors into `fds` (two, or -1). Returns its length, which is
+ * over `size` if it was too long, or a negative errno. */
+static ssize_t receive_descriptors(int fd, uint8_t *buf, size_t size, int *fds)
 {
     union control control;
     struct iovec part = {.iov_base = buf, .iov_len = size};
@@ -201,27 +211,40 @@ int message_receive(int fd, struct message_reader *r, uint8_t *buf, size_t size,
                        .msg_iovlen = 1,
                        .msg_control = control.space,
                        .msg_controllen = sizeof control.space};
+    ssize_t n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
+
+    if (n < 0)
+        return -errno;
+    take_descriptors(&m, fds, 2);
+    return (m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ? (ssize_t)size + 1 : n;
+}
+
+/* The same for a message that may bring none: the kernel drops what nobody asks for. */
+static ssize_t receive_bytes(int fd, uint8_t *buf, size_t size)
+{
+    ssize_t n = recv(fd, buf, size, MSG_TRUNC);
+
+    return n < 0 ? -errno : n;
+}
+
+int message_receive(int fd, struct message_reader *r, uint8_t *buf, size_t size, bool want_fds)
+{
+    int fds[2] = {-1, -1};
     ssize_t n;
 
     /* ECONNRESET only says that the other side left with something unread: what it had sent before
      * is still to come. */
     do {
-        n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
-    } while (n < 0 && (errno == EINTR || errno == ECONNRESET));
-    if (n < 0)
-        return -errno;
-    int fds[2] = {-1, -1};
-    take_descriptors(&m, fds, want_fds ? 2 : 0);
-    message_parse(r, buf, (size_t)n);
-    r->fds[0] = fds[0];
-    r->fds[1] = fds[1];
-    if (n == 0 || (m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
-        for (int i = 0; i < 2; i++) {
-            if (r->fds[i] >= 0)
-                (void)close(r->fds[i]);
-            r->fds[i] = -1;
-        }
-        return n == 0 ? -EPIPE : -EMSGSIZE;
+        n = want_fds ? receive_descriptors(fd, buf, size, fds) : receive_bytes(fd, buf, size);
+    } while (n == -EINTR || n == -ECONNRESET);
+    if (n > 0 && (size_t)n <= size) {
+        message_parse(r, buf, (size_t)n);
+        r->fds[0] = fds[0];
+        r->fds[1] = fds[1];
+        return 0;
     }
-    return 0;
+    for (int i = 0; i < 2; i++)
+        if (fds[i] >= 0)
+            (void)close(fds[i]);
+    return n < 0 ? (int)n : n == 0 ? -EPIPE : -EMSGSIZE;
 }

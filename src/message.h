@@ -92,8 +92,8 @@ bool message_complete(const struct message_reader *r);
  * (-EMSGSIZE: w failed; -EPIPE: the other side is gone). */
 int message_send(int fd, const struct message_writer *w, const int *fds, size_t count);
 
-/* Receives one message into buf and starts r on it. `want_fds`: descriptors are welcome; any that
- * come otherwise are closed. Waits for as long as it takes on a blocking descriptor.
+/* Receives one message into buf and starts r on it. `want_fds`: descriptors are welcome; otherwise
+ * the kernel drops any that come. Waits for as long as it takes on a blocking descriptor.
  * Returns 0, -EPIPE when the other side is gone (or sends an empty one, which looks the same),
  * -EMSGSIZE for one that is too long, or another negative errno. */
 int message_receive(int fd, struct message_reader *r, uint8_t *buf, size_t size, bool want_fds);

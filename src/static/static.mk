@@ -7,26 +7,23 @@
 #   PROFILE=small    700 KB, for routers: a signature takes longer, and so does ChaCha20
 #
 # Both do what postern does with Debian's library, and pass the same tests.
-# wolfSSL and libseccomp are built from Debian's source packages, with Debian's security patches. src/static/fetch gets
-# them into build/static/source; what is there already is used as it is: remove it to get newer ones. Of wolfSSL only
+# wolfSSL is built from Debian's source package, with Debian's security patches. src/static/fetch gets it into
+# build/static/source; what is there already is used as it is: remove it to get a newer one. Of wolfSSL only
 # what user_settings.h, beside this file, says is compiled; no configure script runs.
 #
 #   CC=cc            a compiler that links static programs by itself (a router's tool chain) instead of Debian's musl-gcc
 #   WOLFSSL_SRC=dir  wolfSSL's sources, unpacked, from elsewhere
-#   SECCOMP_SRC=dir  libseccomp's; SECCOMP=0 does without
 
 PROFILE ?= fast
 STATIC = build/static
 WOLFSSL_SRC ?= $(STATIC)/source/wolfssl
-SECCOMP_SRC ?= $(STATIC)/source/libseccomp
 
 ifndef STATIC_BUILD
 
 # Which files there are to compile is known only when they have been fetched: so make starts anew.
 static:
 	@tests/packages static
-	@src/static/fetch $(STATIC) $(if $(wildcard $(WOLFSSL_SRC)/.),,wolfssl) \
-		$(if $(filter 0,$(SECCOMP))$(wildcard $(SECCOMP_SRC)/.),,libseccomp)
+	@src/static/fetch $(STATIC) $(if $(wildcard $(WOLFSSL_SRC)/.),,wolfssl)
 	@$(MAKE) --no-print-directory STATIC_BUILD=1 PROFILE='$(PROFILE)' BUILD='$(STATIC)/$(PROFILE)' all
 	@echo "$(STATIC)/$(PROFILE)/postern: $$(wc -c <'$(STATIC)/$(PROFILE)/postern') bytes"
 
@@ -54,7 +51,7 @@ CFLAGS = $(CFLAGS_$(PROFILE)) -ffunction-sections -fdata-sections -fno-unwind-ta
 # musl has neither of these.
 CF_PROTECTION =
 FORTIFY =
-# With -flto the linker compiles once more: -w, since what it would warn of is in wolfSSL and libseccomp.
+# With -flto the linker compiles once more: -w, since what it would warn of is in wolfSSL.
 ALL_LDFLAGS = -static-pie -s -w -Wl,--gc-sections,--build-id=none,-z,relro,-z,now $(LDFLAGS)
 
 # Debian's musl-gcc hides the kernel's headers and does not know -static-pie: src/static/fetch mends both.
@@ -73,20 +70,12 @@ WOLFSSL_X86_64_FILES_fast = chacha_asm.S fe_x25519_asm.S poly1305_asm.S sha256_a
 # 1, or nothing: what the compiler has of these names.
 define_of = $(shell for name in $1; do echo $$name; done | $(CC) -E -P - 2>/dev/null | grep -x -m 1 1)
 X86_64 := $(call define_of,__x86_64__)
-# Elsewhere some system calls are several in one, and libseccomp needs its table to tell them apart.
-PLAIN_SYSCALLS := $(call define_of,__x86_64__ __aarch64__ __arm__ __riscv)
 
 THIRD = $(BUILD)/third
 THIRD_SOURCES = $(wildcard $(addprefix $(WOLFSSL_SRC)/,$(WOLFSSL_FILES) $(if $(X86_64),$(WOLFSSL_X86_64_FILES))))
 THIRD_OBJECTS = $(patsubst $(WOLFSSL_SRC)/%,$(THIRD)/wolfssl/%.o,$(THIRD_SOURCES))
-ifneq ($(SECCOMP),0)
-THIRD_OBJECTS += $(patsubst $(SECCOMP_SRC)/src/%,$(THIRD)/seccomp/%.o, \
-	$(filter-out %/arch-syscall-dump.c $(if $(PLAIN_SYSCALLS),%/syscalls.perf.c),$(wildcard $(SECCOMP_SRC)/src/*.c)))
-THIRD_OBJECTS += $(THIRD)/seccomp_memory.c.o $(if $(PLAIN_SYSCALLS),$(THIRD)/seccomp_names.c.o)
-endif
-
 PACKAGE_CFLAGS = -DWOLFSSL_USER_SETTINGS $(CPPFLAGS_$(PROFILE)) -isystem src/static -isystem $(WOLFSSL_SRC) \
-	-isystem $(SECCOMP_SRC)/include -idirafter $(STATIC)/include
+	-idirafter $(STATIC)/include
 PACKAGE_LIBS = $(THIRD_OBJECTS)
 
 $(BUILD)/postern: $(THIRD_OBJECTS)
@@ -104,18 +93,10 @@ $(THIRD_OBJECTS): src/static/static.mk
 $(THIRD)/wolfssl/%.o: $(WOLFSSL_SRC)/% src/static/user_settings.h $(BUILD)/flags
 	$(COMPILE_THIRD)
 
-$(THIRD)/seccomp/%.o: $(SECCOMP_SRC)/src/% $(BUILD)/flags
-	$(COMPILE_THIRD)
-
-$(THIRD)/%.o: src/static/% $(BUILD)/flags
-	$(COMPILE_THIRD)
-
 # The assembler files ask for the settings in different ways, or not at all.
 $(filter %.S.o,$(THIRD_OBJECTS)): THIRD_FLAGS = -include user_settings.h
 # What uses the processor's own AES is called only where it has that.
 $(THIRD)/wolfssl/wolfcrypt/src/aes.c.o: THIRD_FLAGS = $(if $(X86_64),-maes)
-$(filter $(THIRD)/seccomp/%,$(THIRD_OBJECTS)): THIRD_FLAGS = -DHAVE_LINUX_SECCOMP_H \
-	$(foreach name,malloc realloc free,-D$(name)=seccomp_$(name))
 
 endif
 

@@ -32,6 +32,15 @@ EXITS = {0, os.EX_USAGE, os.EX_DATAERR, os.EX_UNAVAILABLE, os.EX_SOFTWARE, os.EX
 TOLD = {128 + signal.SIGTERM, 128 + signal.SIGKILL, 128 + signal.SIGPIPE}     # a handler that was told to end
 
 
+def call_names():
+    """C source: the names of the system calls, as the compiler's headers have them."""
+    macros = subprocess.run(['cc', '-E', '-dM', '-include', 'sys/syscall.h', '-x', 'c', '/dev/null'],
+                            capture_output=True, check=True, text=True).stdout
+    names = re.findall(r'^#define SYS_(\w+) __NR_', macros, re.MULTILINE)
+    return ('static const char *const call_names[] = {\n' +
+            ''.join(f'    [SYS_{name}] = "{name}",\n' for name in sorted(names)) + '};\n')
+
+
 def build():
     """The injector's path, or None where it can't be built."""
     HOOK.mkdir(parents=True, exist_ok=True)
@@ -40,7 +49,8 @@ def build():
         return made
     with tempfile.TemporaryDirectory(dir=HOOK) as folder:
         new = Path(folder) / 'faults'
-        run = subprocess.run(['cc', '-std=gnu11', '-O1', '-Wall', '-Wextra', '-o', new, SOURCE, '-lseccomp'],
+        (Path(folder) / 'calls.h').write_text(call_names())
+        run = subprocess.run(['cc', '-std=gnu11', '-O1', '-Wall', '-Wextra', '-I', folder, '-o', new, SOURCE],
                              capture_output=True, check=False, text=True)
         if run.returncode:
             assert '#error' in run.stderr, run.stderr

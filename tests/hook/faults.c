@@ -14,7 +14,6 @@
 #include <dirent.h>
 #include <elf.h>
 #include <errno.h>
-#include <seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -27,6 +26,8 @@
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "calls.h" /* made by the compiler: the name of each system call at its number */
 
 #define PROCESSES 32
 #define CALLS 512
@@ -96,13 +97,9 @@ static struct process *add(pid_t pid, const char *name)
 
 static const char *name_of(long call)
 {
-    static char *names[CALLS];
+    bool known = call >= 0 && (size_t)call < sizeof call_names / sizeof call_names[0];
 
-    if (call < 0 || call >= CALLS)
-        return "unknown";
-    if (names[call] == NULL)
-        names[call] = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, (int)call);
-    return names[call] != NULL ? names[call] : "unknown";
+    return known && call_names[call] != NULL ? call_names[call] : "unknown";
 }
 
 static bool listed(const char *name)
@@ -129,16 +126,58 @@ static void set_registers(const struct process *p, registers *r)
     (void)ptrace(PTRACE_SETREGSET, p->pid, NT_PRSTATUS, &v);
 }
 
+/* SOCK_DGRAM and the like, of a socket on this machine that /proc/PID/fd names so; 0 for what is none. */
+static unsigned unix_kind(const char *name)
+{
+    char line[400];
+    unsigned long inode, wanted;
+    unsigned kind, found = 0;
+
+    if (sscanf(name, "socket:[%lu]", &wanted) != 1)
+        return 0;
+    FILE *file = fopen("/proc/net/unix", "r");
+    while (file != NULL && found == 0 && fgets(line, sizeof line, file) != NULL)
+        if (sscanf(line, "%*s %*s %*s %*s %x %*s %lu", &kind, &inode) == 2 && inode == wanted)
+            found = kind;
+    if (file != NULL)
+        (void)fclose(file);
+    return found;
+}
+
+static void name_descriptor(const struct process *p, int fd, char *target, size_t size)
+{
+    char path[40];
+
+    (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", p->pid, fd);
+    ssize_t n = readlink(path, target, size - 1);
+    target[n > 0 ? n : 0] = '\0';
+}
+
+/* Monitor and gate send each other messages with sendmsg or, where no descriptors come along, with sendto: both count as the
+ * first, since what can go wrong is the same. */
+static long kind_of_call(const struct process *p, long call)
+{
+    char target[300];
+    registers r;
+
+    if (call != SYS_sendto && call != SYS_recvfrom)
+        return call;
+    get_registers(p, &r);
+    name_descriptor(p, (int)r.FIRST_ARGUMENT, target, sizeof target);
+    if (unix_kind(target) != SOCK_SEQPACKET)
+        return call;
+    return call == SYS_sendto ? SYS_sendmsg : SYS_recvmsg;
+}
+
 /* A signal may cut nearly every call short, but not this one (see random(4)), and TLS libraries rely on it. */
 static bool reads_randomness(const struct process *p)
 {
-    char path[40], target[40] = "";
+    char target[300];
     registers r;
 
     get_registers(p, &r);
-    (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", p->pid, (int)r.FIRST_ARGUMENT);
-    ssize_t n = readlink(path, target, sizeof target - 1);
-    return p->call == SYS_read && n > 0 && strcmp(target, "/dev/urandom") == 0;
+    name_descriptor(p, (int)r.FIRST_ARGUMENT, target, sizeof target);
+    return p->call == SYS_read && strcmp(target, "/dev/urandom") == 0;
 }
 
 static bool is_due(const struct process *p)
@@ -193,7 +232,7 @@ static void set_result(struct process *p, int error)
 
 static void begin_call(struct process *p, long call)
 {
-    p->call = call >= 0 && call < CALLS ? call : 0;
+    p->call = call >= 0 && call < CALLS ? kind_of_call(p, call) : 0;
     /* What comes before main() is the dynamic linker's. */
     p->begun = p->begun || call == SYS_fcntl;
     if (!p->begun)
@@ -252,41 +291,22 @@ static void on_child(struct process *parent, int event)
         (void)ptrace(PTRACE_SYSCALL, p->pid, 0, 0);
 }
 
-/* Is this socket, as /proc names it, one for datagrams on this machine: syslog's? */
-static bool is_for_datagrams(const char *name)
-{
-    FILE *file = fopen("/proc/net/unix", "r");
-    char line[400];
-    unsigned long inode, wanted;
-    unsigned kind;
-    bool found = false;
-
-    if (sscanf(name, "socket:[%lu]", &wanted) != 1)
-        wanted = 0;
-    while (file != NULL && !found && fgets(line, sizeof line, file) != NULL)
-        found = sscanf(line, "%*s %*s %*s %*s %x %*s %lu", &kind, &inode) == 2 && inode == wanted &&
-                kind == SOCK_DGRAM;
-    if (file != NULL)
-        (void)fclose(file);
-    return found;
-}
-
 /* The descriptors that a process holds in the end. */
 static void list_descriptors(const struct process *p)
 {
-    char path[300], target[300];
+    char path[40], target[300];
     struct dirent *entry;
 
     (void)snprintf(path, sizeof path, "/proc/%d/fd", p->pid);
     DIR *folder = opendir(path);
     while (folder != NULL && (entry = readdir(folder)) != NULL) {
-        (void)snprintf(path, sizeof path, "/proc/%d/fd/%s", p->pid, entry->d_name);
-        ssize_t n = readlink(path, target, sizeof target - 1);
-        if (*entry->d_name == '.' || n <= 0)
+        if (*entry->d_name == '.')
             continue;
-        target[n] = '\0';
+        name_descriptor(p, atoi(entry->d_name), target, sizeof target);
+        if (*target == '\0')
+            continue;
         fprintf(report, "fd %s %s %s\n", p->who, entry->d_name,
-                is_for_datagrams(target) ? "syslog" : target);
+                unix_kind(target) == SOCK_DGRAM ? "syslog" : target);
     }
     if (folder != NULL)
         (void)closedir(folder);
