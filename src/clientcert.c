@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "clientcert.h"
 
+#include "alert.h"
 #include "clientca.h"
 #include "identity.h"
 #include "suites.h"
@@ -22,14 +23,6 @@
 #define NOT_VERSION_3 "not of X.509 version 3 (made without any extension)"
 #define CHAIN_MAX 6 /* certificates that a client may send */
 
-/* Alerts (RFC 8446 section 6). */
-enum {
-    UNSUPPORTED_CERTIFICATE = 43,
-    CERTIFICATE_REVOKED = 44,
-    CERTIFICATE_EXPIRED = 45,
-    UNKNOWN_CA = 48,
-};
-
 struct clientcert {
     enum client_cert mode;
     enum client_name part;
@@ -47,23 +40,23 @@ static const struct {
     int alert;
     const char *words;
 } faults[] = {
-    {ASN_AFTER_DATE_E, 14, CERTIFICATE_EXPIRED, "expired on %s"},
+    {ASN_AFTER_DATE_E, 14, ALERT_CERTIFICATE_EXPIRED, "expired on %s"},
     {ASN_BEFORE_DATE_E, 13, 0, "not valid before %s"},
-    {ASN_NO_SIGNER_E, 20, UNKNOWN_CA, "its issuer %s is not in --client-ca"},
-    {ASN_SELF_SIGNED_E, 18, UNKNOWN_CA, "self-signed: its issuer %s is not in --client-ca"},
+    {ASN_NO_SIGNER_E, 20, ALERT_UNKNOWN_CA, "its issuer %s is not in --client-ca"},
+    {ASN_SELF_SIGNED_E, 18, ALERT_UNKNOWN_CA, "self-signed: its issuer %s is not in --client-ca"},
     {ASN_SIG_CONFIRM_E, 7, 0, "its signature is not that of its issuer %s"},
     {ASN_SIG_OID_E, 0, 0, "its signature is not that of its issuer %s"},
     {ASN_PATHLEN_INV_E, 25, 0, "more CAs below one another than a CA's path length allows"},
     {MAX_CHAIN_ERROR, 0, 0, "too many certificates in its chain"},
-    {CRL_CERT_REVOKED, 0, CERTIFICATE_REVOKED, "revoked by its issuer %s"},
+    {CRL_CERT_REVOKED, 0, ALERT_CERTIFICATE_REVOKED, "revoked by its issuer %s"},
     {CRL_MISSING, 0, 0, "no current revocation list of its issuer %s in --crl"},
     {CRL_CERT_DATE_ERR, 0, 0, "no current revocation list of its issuer %s in --crl"},
     {ASN_CRL_NO_SIGNER_E, 0, 0, "no current revocation list of its issuer %s in --crl"},
-    {EXTKEYUSE_AUTH_E, 0, UNSUPPORTED_CERTIFICATE,
+    {EXTKEYUSE_AUTH_E, 0, ALERT_UNSUPPORTED_CERTIFICATE,
      "not meant for clients (extendedKeyUsage without clientAuth)"},
-    {KEYUSE_SIGNATURE_E, 0, UNSUPPORTED_CERTIFICATE,
+    {KEYUSE_SIGNATURE_E, 0, ALERT_UNSUPPORTED_CERTIFICATE,
      "its key must not sign (keyUsage without digitalSignature)"},
-    {ASN_VERSION_E, 0, UNSUPPORTED_CERTIFICATE, NOT_VERSION_3},
+    {ASN_VERSION_E, 0, ALERT_UNSUPPORTED_CERTIFICATE, NOT_VERSION_3},
     {RSA_KEY_SIZE_E, 0, 0, "an RSA key of less than 2048 bits"},
     {ECC_KEY_SIZE_E, 0, 0, "a key that is too short"},
     {ASN_NAME_INVALID_E, 0, 0, "a name that its issuer %s must not certify (name constraints)"},
@@ -188,7 +181,7 @@ static bool judge_chain(struct clientcert *c, const WOLFSSL_X509_STORE_CTX *stor
         if (x509_read(&one, store->certs[i].buffer, store->certs[i].length) == 0)
             reason = judge_strength(&one, i == 0);
         if (reason == NULL && (reason = judge_use(&one, i == 0)) != NULL)
-            alert = UNSUPPORTED_CERTIFICATE;
+            alert = ALERT_UNSUPPORTED_CERTIFICATE;
         if (reason != NULL) {
             refuse(c, store, i, alert, reason);
             return false;

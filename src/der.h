@@ -14,6 +14,7 @@ struct der {
 
 enum {
     DER_INTEGER = 0x02,
+    DER_BIT_STRING = 0x03,
     DER_OCTETS = 0x04,
     DER_OID = 0x06,
     DER_UTC_TIME = 0x17,

@@ -2,6 +2,7 @@
 #include "tls.h"
 
 #include "alert.h"
+#include "decoy.h"
 #include "staple.h"
 #include "suites.h"
 
@@ -251,19 +252,25 @@ static int check_rsa_pss(WOLFSSL *ssl, byte *sig, word32 sig_len, byte **out, in
     return check_rsa(ssl, sig, sig_len, out, key, key_len, context);
 }
 
-static void set_signers(struct tls *t)
+static void set_signers(WOLFSSL_CTX *context)
 {
-    wolfSSL_CTX_SetEccSignCb(t->context, sign_ecdsa);
+    wolfSSL_CTX_SetEccSignCb(context, sign_ecdsa);
+#ifdef HAVE_ED25519
+    wolfSSL_CTX_SetEd25519SignCb(context, sign_ed25519);
+#endif
+    wolfSSL_CTX_SetRsaSignCb(context, sign_rsa);
+    wolfSSL_CTX_SetRsaSignCheckCb(context, check_rsa);
+    wolfSSL_CTX_SetRsaPssSignCb(context, sign_rsa_pss);
+    wolfSSL_CTX_SetRsaPssSignCheckCb(context, check_rsa_pss);
+}
+
+static void tell_signers(struct tls *t)
+{
     wolfSSL_SetEccSignCtx(t->ssl, t);
 #ifdef HAVE_ED25519
-    wolfSSL_CTX_SetEd25519SignCb(t->context, sign_ed25519);
     wolfSSL_SetEd25519SignCtx(t->ssl, t);
 #endif
-    wolfSSL_CTX_SetRsaSignCb(t->context, sign_rsa);
-    wolfSSL_CTX_SetRsaSignCheckCb(t->context, check_rsa);
     wolfSSL_SetRsaSignCtx(t->ssl, t);
-    wolfSSL_CTX_SetRsaPssSignCb(t->context, sign_rsa_pss);
-    wolfSSL_CTX_SetRsaPssSignCheckCb(t->context, check_rsa_pss);
     wolfSSL_SetRsaPssSignCtx(t->ssl, t);
 }
 
@@ -278,6 +285,45 @@ int tls_start(void)
     wolfSSL_RAND_Cleanup();
 #endif
     return 0;
+}
+
+static int refuse_certificate(int error, char *why)
+{
+    (void)snprintf(why, TLS_WHY_SIZE, "the TLS library refuses the certificate: %s",
+                   wolfSSL_ERR_reason_error_string((unsigned long)error));
+    return -EINVAL;
+}
+
+/* Has the library take a decoy for the certificate's key. To be called when the callbacks that sign are
+ * set: from 5.7.2 on the library compares a key with the certificate unless there are some. */
+static int use_decoy(WOLFSSL_CTX *context, const uint8_t *chain, size_t len, char *why)
+{
+    struct decoy d;
+    int rc = decoy_make(&d, chain, len);
+
+    if (rc < 0) {
+        (void)snprintf(why, TLS_WHY_SIZE, "no decoy for the key of this certificate: %s",
+                       strerror(-rc));
+        return -EINVAL;
+    }
+#ifndef WOLFSSL_ASN_TEMPLATE
+    /* The older decoder (Debian's 5.5.4) loses the public half. There no key at all does as well. */
+    if (d.has_public_half)
+        return 0;
+#endif
+    int error =
+        wolfSSL_CTX_use_PrivateKey_buffer(context, d.key, (long)d.len, WOLFSSL_FILETYPE_ASN1);
+    return error == WOLFSSL_SUCCESS ? 0 : refuse_certificate(error, why);
+}
+
+static int use_certificate(WOLFSSL_CTX *context, const uint8_t *chain, size_t len, char *why)
+{
+    int error = wolfSSL_CTX_use_certificate_chain_buffer_format(context, chain, (long)len,
+                                                                WOLFSSL_FILETYPE_ASN1);
+    if (error != WOLFSSL_SUCCESS)
+        return refuse_certificate(error, why);
+    set_signers(context);
+    return use_decoy(context, chain, len, why);
 }
 
 static int make_context(struct tls *t, const struct tls_setup *setup, char *why)
@@ -304,13 +350,9 @@ static int make_context(struct tls *t, const struct tls_setup *setup, char *why)
         t->resumption = setup->resumption;
         resumption_allow(t->context, &t->resumption);
     }
-    int error = wolfSSL_CTX_use_certificate_chain_buffer_format(
-        t->context, setup->chain, (long)setup->chain_len, WOLFSSL_FILETYPE_ASN1);
-    if (error != WOLFSSL_SUCCESS) {
-        (void)snprintf(why, TLS_WHY_SIZE, "the TLS library refuses the certificate: %s",
-                       wolfSSL_ERR_reason_error_string((unsigned long)error));
-        return -EINVAL;
-    }
+    rc = use_certificate(t->context, setup->chain, setup->chain_len, why);
+    if (rc < 0)
+        return rc;
     t->staple = (struct staple){setup->chain, setup->chain_len, setup->staple, setup->staple_len};
     if (setup->staple_len > 0 && staple_use(t->context, &t->staple) < 0) {
         (void)snprintf(why, TLS_WHY_SIZE, "the TLS library refuses the OCSP response");
@@ -365,7 +407,7 @@ int tls_new(struct tls **made, int in, int out, const struct tls_setup *setup, c
     }
     wolfSSL_SetIOReadCtx(t->ssl, t);
     wolfSSL_SetIOWriteCtx(t->ssl, t);
-    set_signers(t);
+    tell_signers(t);
     rc = setup->alpn != NULL ? set_protocols(t, setup->alpn, why) : 0;
     if (rc < 0)
         goto fail;

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #define BOOLEAN 0x01
-#define BIT_STRING 0x03
 #define DER_TRUE 0xff
 
 static bool is_oid(struct der oid, const char *bytes, size_t len)
@@ -101,7 +100,7 @@ static int read_key(struct certificate *c, struct der info)
     struct der algorithm, oid, bits, key, modulus;
 
     if (der_take(&info, DER_SEQUENCE, &algorithm) < 0 || der_take(&algorithm, DER_OID, &oid) < 0 ||
-        der_take(&info, BIT_STRING, &bits) < 0 || bits.len == 0)
+        der_take(&info, DER_BIT_STRING, &bits) < 0 || bits.len == 0)
         return -EBADMSG;
     if (!IS_OID(oid, "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01") &&
         !IS_OID(oid, "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a"))
@@ -141,7 +140,7 @@ static int read_usage(struct certificate *c, struct der value)
 {
     struct der bits;
 
-    if (der_take(&value, BIT_STRING, &bits) < 0 || bits.len < 2)
+    if (der_take(&value, DER_BIT_STRING, &bits) < 0 || bits.len < 2)
         return -EBADMSG;
     c->may_sign = (bits.at[1] & 0x80) != 0;
     c->may_certify = (bits.at[1] & 0x04) != 0;

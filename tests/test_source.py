@@ -12,7 +12,7 @@ TOP = Path(__file__).resolve().parent.parent
 # A file includes only headers of lower layers, besides its own. Within a layer nobody knows anybody.
 LAYERS = [
     ['bytes', 'der', 'io', 'jail_filter', 'log', 'memory', 'message', 'nearest', 'ticket', 'utf8'],
-    ['config', 'peer', 'facts', 'dn', 'notify', 'pem', 'trace', 'wish', 'x509'],
+    ['config', 'decoy', 'peer', 'facts', 'dn', 'notify', 'pem', 'trace', 'wish', 'x509'],
     ['options', 'certs', 'chain'],
     ['activation', 'alert', 'census', 'choose', 'dialect', 'environment', 'hello', 'identity', 'jail', 'keys', 'proxy', 'report', 'suites', 'tickets'],
     ['ask', 'policy', 'reasons', 'resumption', 'ruling', 'staple', 'ticket_file', 'trust'],
