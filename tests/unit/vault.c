@@ -620,7 +620,7 @@ static void a_second_signature_is_refused(void **state)
 static void what_no_handshake_needs_is_not_signed(void **state)
 {
     (void)state;
-    enum content { ZEROS, INFO_256, INFO_384, INFO_512, SPOILED_INFO, INFO_WITHOUT_NULL };
+    enum content { ONES, INFO_256, INFO_384, INFO_512, SPOILED_INFO, INFO_WITHOUT_NULL };
     static const struct {
         const char *name, *key;
         uint64_t how;
@@ -628,41 +628,41 @@ static void what_no_handshake_needs_is_not_signed(void **state)
         size_t len; /* 0: as long as the content is */
         bool old, ok;
     } cases[] = {
-        {"no scheme", "rsa", 0, ZEROS, 32, false, false},
-        {"an unknown scheme", "rsa", SIGN_ED25519 + 1, ZEROS, 32, false, false},
-        {"a huge scheme", "rsa", UINT64_MAX, ZEROS, 32, false, false},
-        {"a scheme that is one modulo 2^32", "ec", 0x100000001, ZEROS, 32, false, false},
-        {"ECDSA with an RSA key", "rsa", SIGN_ECDSA, ZEROS, 32, false, false},
-        {"Ed25519 with an RSA key", "rsa", SIGN_ED25519, ZEROS, 130, false, false},
+        {"no scheme", "rsa", 0, ONES, 32, false, false},
+        {"an unknown scheme", "rsa", SIGN_ED25519 + 1, ONES, 32, false, false},
+        {"a huge scheme", "rsa", UINT64_MAX, ONES, 32, false, false},
+        {"a scheme that is one modulo 2^32", "ec", 0x100000001, ONES, 32, false, false},
+        {"ECDSA with an RSA key", "rsa", SIGN_ECDSA, ONES, 32, false, false},
+        {"Ed25519 with an RSA key", "rsa", SIGN_ED25519, ONES, 130, false, false},
         {"PKCS#1 with an EC key", "ec", SIGN_RSA_PKCS1, INFO_256, 0, false, false},
-        {"PSS with an EC key", "ec", SIGN_RSA_PSS_SHA256, ZEROS, 32, false, false},
-        {"Ed25519 with an EC key", "ec", SIGN_ED25519, ZEROS, 130, false, false},
-        {"ECDSA with an Ed25519 key", "ed", SIGN_ECDSA, ZEROS, 32, false, false},
-        {"PSS with an Ed25519 key", "ed", SIGN_RSA_PSS_SHA256, ZEROS, 32, false, false},
-        {"nothing, PSS", "rsa", SIGN_RSA_PSS_SHA256, ZEROS, 0, false, false},
-        {"nothing, PKCS#1", "rsa", SIGN_RSA_PKCS1, ZEROS, 0, false, false},
-        {"nothing, ECDSA", "ec", SIGN_ECDSA, ZEROS, 0, false, false},
-        {"nothing, Ed25519", "ed", SIGN_ED25519, ZEROS, 0, false, false},
-        {"PSS with another hash", "rsa", SIGN_RSA_PSS_SHA256, ZEROS, 48, false, false},
-        {"PSS with a byte less", "rsa", SIGN_RSA_PSS_SHA384, ZEROS, 47, false, false},
-        {"PSS with a byte more", "rsa", SIGN_RSA_PSS_SHA512, ZEROS, 65, false, false},
-        {"PKCS#1 of a bare hash", "rsa", SIGN_RSA_PKCS1, ZEROS, 32, false, false},
-        {"PKCS#1 of zeros as long as it should be", "rsa", SIGN_RSA_PKCS1, ZEROS, 51, false, false},
+        {"PSS with an EC key", "ec", SIGN_RSA_PSS_SHA256, ONES, 32, false, false},
+        {"Ed25519 with an EC key", "ec", SIGN_ED25519, ONES, 130, false, false},
+        {"ECDSA with an Ed25519 key", "ed", SIGN_ECDSA, ONES, 32, false, false},
+        {"PSS with an Ed25519 key", "ed", SIGN_RSA_PSS_SHA256, ONES, 32, false, false},
+        {"nothing, PSS", "rsa", SIGN_RSA_PSS_SHA256, ONES, 0, false, false},
+        {"nothing, PKCS#1", "rsa", SIGN_RSA_PKCS1, ONES, 0, false, false},
+        {"nothing, ECDSA", "ec", SIGN_ECDSA, ONES, 0, false, false},
+        {"nothing, Ed25519", "ed", SIGN_ED25519, ONES, 0, false, false},
+        {"PSS with another hash", "rsa", SIGN_RSA_PSS_SHA256, ONES, 48, false, false},
+        {"PSS with a byte less", "rsa", SIGN_RSA_PSS_SHA384, ONES, 47, false, false},
+        {"PSS with a byte more", "rsa", SIGN_RSA_PSS_SHA512, ONES, 65, false, false},
+        {"PKCS#1 of a bare hash", "rsa", SIGN_RSA_PKCS1, ONES, 32, false, false},
+        {"PKCS#1 of no DigestInfo as long as one", "rsa", SIGN_RSA_PKCS1, ONES, 51, false, false},
         {"PKCS#1, DigestInfo spoiled", "rsa", SIGN_RSA_PKCS1, SPOILED_INFO, 0, false, false},
         {"PKCS#1, DigestInfo without NULL", "rsa", SIGN_RSA_PKCS1, INFO_WITHOUT_NULL, 0, false,
          false},
         {"PKCS#1, a byte less", "rsa", SIGN_RSA_PKCS1, INFO_256, 50, false, false},
         {"PKCS#1, a byte more", "rsa", SIGN_RSA_PKCS1, INFO_256, 52, false, false},
-        {"PKCS#1, as long as the key", "rsa", SIGN_RSA_PKCS1, ZEROS, 256, false, false},
-        {"PKCS#1 of SHA-1 and MD5", "rsa", SIGN_RSA_PKCS1, ZEROS, 36, false, false},
-        {"the same for TLS 1.1", "rsa", SIGN_RSA_PKCS1, ZEROS, 36, true, true},
-        {"ECDSA of SHA-1", "ec", SIGN_ECDSA, ZEROS, 20, false, false},
-        {"the same for TLS 1.1, ECDSA", "ec", SIGN_ECDSA, ZEROS, 20, true, true},
-        {"ECDSA of 31 bytes", "ec", SIGN_ECDSA, ZEROS, 31, false, false},
-        {"ECDSA of 33 bytes", "ec", SIGN_ECDSA, ZEROS, 33, true, false},
-        {"Ed25519 of a bare hash", "ed", SIGN_ED25519, ZEROS, 32, false, false},
-        {"Ed25519 of too much", "ed", SIGN_ED25519, ZEROS, 513, false, false},
-        {"ECDSA of too much", "ec", SIGN_ECDSA, ZEROS, 60000, false, false},
+        {"PKCS#1, as long as the key", "rsa", SIGN_RSA_PKCS1, ONES, 256, false, false},
+        {"PKCS#1 of SHA-1 and MD5", "rsa", SIGN_RSA_PKCS1, ONES, 36, false, false},
+        {"the same for TLS 1.1", "rsa", SIGN_RSA_PKCS1, ONES, 36, true, true},
+        {"ECDSA of SHA-1", "ec", SIGN_ECDSA, ONES, 20, false, false},
+        {"the same for TLS 1.1, ECDSA", "ec", SIGN_ECDSA, ONES, 20, true, true},
+        {"ECDSA of 31 bytes", "ec", SIGN_ECDSA, ONES, 31, false, false},
+        {"ECDSA of 33 bytes", "ec", SIGN_ECDSA, ONES, 33, true, false},
+        {"Ed25519 of a bare hash", "ed", SIGN_ED25519, ONES, 32, false, false},
+        {"Ed25519 of too much", "ed", SIGN_ED25519, ONES, 513, false, false},
+        {"ECDSA of too much", "ec", SIGN_ECDSA, ONES, 60000, false, false},
     };
     static uint8_t buf[MESSAGE_MAX], request[MESSAGE_MAX], data[60000];
 
@@ -671,8 +671,8 @@ static void what_no_handshake_needs_is_not_signed(void **state)
         struct message_reader r;
         struct vault v;
         size_t len = 0;
-        memset(data, 0, sizeof data);
-        if (cases[i].content != ZEROS)
+        memset(data, 1, sizeof data); /* wolfSSL 5.9 signs no hash of zeros */
+        if (cases[i].content != ONES)
             len = write_digest_info(data, cases[i].content == INFO_384   ? 384
                                           : cases[i].content == INFO_512 ? 512
                                                                          : 256);
