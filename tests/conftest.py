@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import daemons, launch, pki as pki_module, ports, processes
+from harness import daemons, launch, lobby, pki as pki_module, ports, processes
 
 BUILD = Path(__file__).resolve().parent.parent / 'build'
 
@@ -79,6 +79,26 @@ def serve(postern, pki, tmp_path):
             start.number += 1
             return stack.enter_context(launcher(command, tmp_path / f'server.{start.number}', **more))
         start.number = 0
+        yield start
+
+
+@pytest.fixture
+def go_on(serve):
+    """go_on(way, script, option...) gives a server, and a client whose session goes on in plaintext (lobby.WAYS).
+
+    Then the handler is the script, whose $1, $2 ... are in `words`. before: look at the server before the lobby is left.
+    What else is given by name goes to the launcher.
+    """
+    with ExitStack() as stack:
+        def start(name, script, *options, words=(), before=None, receive_buffer=None, **more):
+            way = lobby.WAYS[name]
+            server = serve(way.handler(script, *words), way.dialect.option, *way.options, *options, **more)
+            client = stack.enter_context(lobby.counted(lobby.Client(server, receive_buffer=receive_buffer)))
+            client.hears(way.greeting.encode())
+            if before:
+                before(server)
+            way.leave(client)
+            return server, client
         yield start
 
 

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from harness import launch, tls
+from harness import launch, lobby, processes, tls
 
 OWN_IDS = 1879048192
 CONFIG, OK = os.EX_CONFIG, 0
@@ -223,6 +223,30 @@ def test_strict_jail_serves_where_nothing_is_missing(look, phase):
 def test_monitor_is_locked_in_too_once_the_handler_runs(look):
     with look('session') as the:
         assert tls.status(the.monitor)['Seccomp'] == '2'
+
+
+# Where a session goes on in plaintext
+
+@pytest.mark.parametrize('launcher', [launch.Direct, tls.Unprivileged], ids=['as started', 'without root'])
+@pytest.mark.parametrize('way', lobby.WAYS)
+def test_when_a_session_goes_on_in_plaintext_gate_and_monitor_are_locked_in_and_the_handler_is_free(go_on, way, launcher):
+    server, client = go_on(way, 'exec cat', launcher=launcher)
+    monitor, own = server.process(), tls.status(os.getpid())
+    handler = tls.status(tls.handler_of(monitor))
+    assert tls.jailed(tls.gate_of(monitor))
+    processes.until(lambda: tls.jailed(monitor.pid), "the monitor's own filter")
+    assert (handler['Seccomp'], handler['NoNewPrivs']) == (own['Seccomp'], own['NoNewPrivs'])
+    assert descriptors(monitor.pid) == sorted(
+        ['/dev/null', '/dev/null', str(monitor.log_file), 'socket', 'anon_inode:[signalfd]'])
+    assert descriptors(tls.gate_of(monitor)) == sorted(['/dev/null'] * 3 + ['socket'] * 2 + ['pipe'] * 2)
+    client.fin()
+    assert client.rest() == b''
+    assert server.wait().status == OK
+
+
+def descriptors(pid):
+    """What a process holds, sorted, without the numbers of pipes and sockets."""
+    return sorted(re.sub(r':\[\d+\]$', '', os.readlink(f'/proc/{pid}/fd/{name}')) for name in os.listdir(f'/proc/{pid}/fd'))
 
 
 # As an ordinary user

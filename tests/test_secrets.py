@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import pytest
 
 from harness import clients, launch, pki as pki_module, processes, resume, tls, wait
+from harness.lobby import WAYS, Client
 
 KINDS = ['ecdsa', 'rsa', 'ed25519']
 VERSIONS = ['1.2', '1.3']
@@ -256,6 +257,45 @@ def test_during_a_session_ticket_keys_are_neither_in_the_gate_nor_in_the_monitor
             assert found_in(process.pid, secrets) == {}
     for _ in range(2):
         server.wait()
+
+
+def locked_in(pid):
+    """Wait until a process has laid down all that it may."""
+    processes.until(lambda: tls.jailed(pid), 'the filter of system calls')
+
+
+@pytest.mark.parametrize('way, kind', [('by MAIL under auth', 'ecdsa'), ('by LOGIN under optional', 'rsa'),
+                                       ('by LOGIN of a trusted client', 'ed25519')])
+def test_when_a_session_goes_on_in_plaintext_the_keys_are_neither_in_the_gate_nor_in_the_monitor(
+        go_on, pki, tickets, way, kind):
+    secrets = {**secrets_of(pki.pair(kind).key), **ticket_secrets(tickets)}
+    held = {*numbers_of(pki.pair(kind).key), 'ticket key 0', 'ticket key 1'}
+
+    def before(server):
+        assert set(found_in(server.process().pid, secrets)) >= held
+        assert mappings_with(server.process().pid, 'dc')
+    server, client = go_on(way, 'exec cat', f'--tickets={tickets}', pair=kind, before=before)
+    monitor = server.process()
+    locked_in(monitor.pid)
+    assert found_in(monitor.pid, secrets) == {}
+    assert not mappings_with(monitor.pid, 'dc')
+    assert found_in(tls.gate_of(monitor), secrets) == {}
+    client.fin()
+    assert client.rest() == b''
+    assert server.wait().summary['start'] == 'plaintext'
+
+
+def test_in_wait_mode_the_key_is_in_no_monitor_of_a_session_that_goes_on_in_plaintext(serve, pki):
+    way = WAYS['by LOGIN under optional']
+    server = serve(way.handler('exec cat'), way.dialect.option, *way.options, launcher=wait.Waiting).is_ready()
+    secrets = secrets_of(pki.ecdsa.key)
+    with Client(server, re.escape(way.greeting)) as client:
+        way.leave(client)
+        [monitor] = server.has_monitors(1)
+        locked_in(monitor)
+        assert found_in(monitor, secrets) == {}
+        assert found_in(tls.gate_of(Child(monitor)), secrets) == {}
+    server.has_monitors(0)
 
 
 def test_the_mapping_with_the_keys_is_not_inherited_by_the_gate(serve):

@@ -449,6 +449,15 @@ class Conversation:
             parts.append(data)
         return b''.join(parts)
 
+    def take(self, length):
+        """Exactly so many bytes."""
+        while len(self.buffer) < length:
+            data = self.read()
+            assert data, f'the end came {length - len(self.buffer)} bytes too early'
+            self.buffer += data
+        taken, self.buffer = self.buffer[:length], self.buffer[length:]
+        return taken
+
     def closes_with(self, pattern):
         """One last answer, and nothing behind it."""
         last = self.rest().decode('latin-1')
@@ -462,9 +471,9 @@ class Conversation:
 class Client(Conversation):
     """A client in plaintext, over a socket or what looks like one. It is a context manager."""
 
-    def __init__(self, server, hello=None):
+    def __init__(self, server, hello=None, receive_buffer=None):
         super().__init__()
-        self.socket = server.connect(TIMEOUT)
+        self.socket = tls.connect(server, receive_buffer)
         if getattr(self.socket, 'family', None) in (socket.AF_INET, socket.AF_INET6):
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if hello is not None:
@@ -779,6 +788,57 @@ class Recorder:
     def everything(self):
         """All bytes that any process has been given, and their environments."""
         return b'\n'.join(path.read_bytes() for path in self.folder.iterdir())
+
+
+# Sessions that go on in plaintext: a handler in shell that lets its client in, and then does what it likes.
+
+@dataclass
+class Way:
+    """How a client leaves the lobby without TLS: by this line, which the handler answers."""
+    dialect: Dialect
+    options: list
+    line: str
+    answer: str
+
+    @property
+    def greeting(self):
+        """The handler's, which the client gets as it is."""
+        return {'imap': '* OK hello', 'pop3': '+OK hello'}.get(self.dialect.name, '220 hello')
+
+    def handler(self, rest, *words):
+        """Its words are $1, $2 ..."""
+        return shell('printf "%s\\r\\n" "$0"; read -r line; printf "%s\\r\\n" "$1"; shift; ' + rest, self.greeting,
+                     self.answer, *words)
+
+    def leave(self, client):
+        client.send(self.line)
+        client.hears(self.answer.encode())
+
+
+WAYS = {
+    'by MAIL under auth': Way(SMTP, ['--policy=auth'], 'MAIL FROM:<ann@example.org>', '250 ok'),
+    'by APOP under auth': Way(POP3, ['--policy=auth'], 'APOP bob c4c9334bac560ecc979e58001b3e22fb', '+OK in'),
+    'by LOGIN under optional': Way(IMAP, ['--policy=optional'], f'z LOGIN bob {PASSWORD}', 'z OK in'),
+    'by LOGIN of a trusted client': Way(IMAP, ['--policy=required', '--trusted=local'], f'z LOGIN bob {PASSWORD}',
+                                        'z OK in'),
+}
+
+
+def counted(conversation):
+    """Let a conversation count its bytes: `sent` and `came`."""
+    write, read = conversation.write, conversation.read
+
+    def count_write(data):
+        conversation.sent += len(data)
+        write(data)
+
+    def count_read():
+        data = read()
+        conversation.came += len(data)
+        return data
+    conversation.sent = conversation.came = 0
+    conversation.write, conversation.read = count_write, count_read
+    return conversation
 
 
 def has_no_secret(text):
