@@ -439,7 +439,8 @@ static void run(struct state *s)
             moved |= read_handler(s);
             moved |= write_client(s);
         }
-        if (s->handler_ended && !unsent && s->down.len == 0)
+        /* What has just been written may wait for room: its client may be slower than the farewell. */
+        if (s->handler_ended && s->down.len == 0 && !flush_client(s))
             return;
         if (s->client_gone && s->up.len == 0)
             return;

@@ -26,6 +26,8 @@ struct fake {
     int error;           /* what reading gives at the end of the connection; 0: orderly end */
     unsigned stuck;      /* how often flush says -EAGAIN after each write */
     unsigned unsent;     /* ... and still will */
+    bool clogs;          /* the first write sets clogged */
+    atomic_bool clogged; /* flush says -EAGAIN as long as this is set */
     atomic_bool deaf;    /* may_read says no */
     atomic_bool overrun; /* written to while something was unsent */
     atomic_bool closed;  /* close_notify was queued */
@@ -50,6 +52,8 @@ static ssize_t fake_write(void *client, const void *buf, size_t len)
     if (n < 0)
         return -errno;
     f->unsent = f->stuck;
+    f->clogged = f->clogs;
+    f->clogs = false;
     return n;
 }
 
@@ -57,6 +61,8 @@ static int fake_flush(void *client)
 {
     struct fake *f = client;
 
+    if (f->clogged)
+        return -EAGAIN;
     if (f->unsent == 0)
         return 0;
     f->unsent--;
@@ -861,6 +867,82 @@ static void a_client_that_takes_no_more_bytes_ends_the_session(void **state)
     close_bench(&b);
 }
 
+/* A greeting that comes in two pieces: no more is ever read than there is room for. */
+static atomic_size_t greeting_judged, greeting_whole;
+
+static enum greeting_verdict judge_length(const char *bytes, size_t len, size_t *used)
+{
+    greeting_judged = len;
+    for (size_t i = 0; i < len && i < greeting_whole; i++)
+        if (bytes[i] != (i + 1 < greeting_whole ? 'x' : '!'))
+            greeting_judged = SIZE_MAX;
+    *used = greeting_whole;
+    return len < greeting_whole ? GREETING_MORE : GREETING_SWALLOW;
+}
+
+static void a_greeting_in_pieces_is_put_together_as_far_as_there_is_room(void **state)
+{
+    static const struct {
+        size_t first, second;
+        bool refused;
+    } cases[] = {{16383, 1, false},   {1, 16383, false},    {16383, 2, true}, {16384, 1, true},
+                 {16000, 300, false}, {16000, 16384, true}, {1, 16384, true}, {16382, 1, false}};
+    char text[2 * 16384];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct bench b;
+        size_t whole = cases[i].first + cases[i].second;
+        open_bench(&b, false);
+        greeting_judged = 0;
+        greeting_whole = whole;
+        memset(text, 'x', whole);
+        text[whole - 1] = '!';
+        b.r.greeting = judge_length;
+        assert_int_equal(io_write_all(b.to_relay, text, cases[i].first, -1, io_deadline(2)), 0);
+        start(&b);
+        for (int turns = 0; greeting_judged != cases[i].first && turns < 2000; turns++)
+            (void)poll(NULL, 0, 1);
+        assert_int_equal(greeting_judged, cases[i].first);
+        (void)io_write(b.to_relay, text + cases[i].first, cases[i].second);
+        if (!cases[i].refused)
+            say(b.to_relay, "next");
+        io_close(&b.to_relay);
+        if (!cases[i].refused)
+            hear(b.client, "next");
+        hear(b.client, "");
+        io_close(&b.client);
+        check_end(&b, ENDING_HANDLER_CLOSE);
+        assert_true(greeting_judged <= 16384);
+        assert_int_equal(b.r.refused, cases[i].refused);
+        close_bench(&b);
+    }
+}
+
+/* The relay is over only when all has been sent, however long that takes. */
+static void half_a_greeting_waits_longer_for_its_client_than_the_grace(void **state)
+{
+    (void)state;
+    struct bench b;
+
+    open_bench(&b, false);
+    b.r.grace = 1;
+    b.fake.clogs = true;
+    greeting_whole = 100;
+    b.r.greeting = judge_length;
+    say(b.to_relay, "the last");
+    io_close(&b.to_relay);
+    start(&b);
+    assert_false(ends_within(&b, 1500));
+    assert_false(b.fake.closed);
+    b.fake.clogged = false;
+    hear(b.client, "the last");
+    hear(b.client, "");
+    io_close(&b.client);
+    check_end(&b, ENDING_HANDLER_CLOSE);
+    close_bench(&b);
+}
+
 static void time_outs_end_a_session_that_does_not_end_by_itself(void **state)
 {
     (void)state;
@@ -953,6 +1035,8 @@ int main(void)
         cmocka_unit_test(draining_is_not_kept_by_a_held_greeting),
         cmocka_unit_test(a_greeting_that_cannot_be_used_ends_the_session),
         cmocka_unit_test(a_handler_that_ends_within_its_greeting_ends_the_session),
+        cmocka_unit_test(a_greeting_in_pieces_is_put_together_as_far_as_there_is_room),
+        cmocka_unit_test(half_a_greeting_waits_longer_for_its_client_than_the_grace),
         cmocka_unit_test(floods_in_both_directions_at_once_come_through),
         cmocka_unit_test(reads_and_writes_of_single_bytes_come_through),
         cmocka_unit_test(nothing_is_written_while_records_are_unsent),
