@@ -792,6 +792,41 @@ def test_greeting_inside_tls_is_swallowed_if_it_is(enter, pki, name, how):
     assert server.recorder.run(inside=True).input == f'{dialect.noop}\r\n{dialect.quit}\r\n'.encode()
 
 
+# Writes its greeting in two pieces, the second one when the first has been read; then it answers by its second word.
+PIECES = """
+import array, fcntl, os, sys, termios, time
+greeting, first = sys.argv[1].encode(), int(sys.argv[3])
+os.write(1, greeting[:first])
+left = array.array('i', [1])
+while left[0]:
+    fcntl.ioctl(1, termios.FIONREAD, left)
+    time.sleep(0.002)
+os.write(1, greeting[first:])
+while sys.stdin.readline():
+    os.write(1, sys.argv[2].encode())
+"""
+ROOM = 16384    # what a greeting may have
+
+
+@pytest.mark.parametrize('length', [ROOM - 1, ROOM, ROOM + 1, 2 * ROOM])
+@pytest.mark.parametrize('first', [1, ROOM - 2, ROOM - 1, ROOM])
+def test_greeting_in_two_pieces_is_swallowed_if_it_has_room(enter, pki, first, length):
+    line = '220-' + 'x' * 94 + '\r\n'
+    greeting = line * (length // 100 - 1)
+    greeting += '220-' + 'y' * (length - len(greeting) - 13) + '\r\n220 z\r\n'
+    assert len(greeting) == length
+    server = enter(SMTP, handler=lobby.python(PIECES, greeting, '250 yes\r\n', min(first, length - 1)))
+    with Client(server, SMTP.hello) as client:
+        inside = client.start_tls(SMTP, pki.ca)
+        if length <= ROOM:
+            inside.ask('NOOP', '250 yes')
+            inside.tls.close_notify()
+        assert inside.rest() == b''
+    end = server.wait()
+    assert ("the handler's greeting can't be used" in end.log) == (length > ROOM)
+    assert end.summary['end'] == ('client-close' if length <= ROOM else 'handler-close')
+
+
 def test_managesieve_greeting_comes_again_inside_tls_as_the_handler_says_it(enter, pki):
     greeting = lines('"IMPLEMENTATION" "x"|"SASL" "PLAIN"|"STARTTLS"|"SIEVE" {6}|reject|OK "again"')
     server = enter(SIEVE, '--policy=auth', service={'tls_greeting': greeting})

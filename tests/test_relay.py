@@ -284,3 +284,60 @@ def test_handler_that_reads_slowly_gets_everything(serve, pki, bulk, tmp_path, v
         client.exchange(source(), got.extend)
     assert [line.split()[0] for line in got.decode().splitlines()] == [sha256(data[:1800000]), sha256(data[1800000:])]
     assert_good_end(server, len(data), len(got))
+
+
+# Clients that are slower than the grace, which is for handlers
+
+class Clock:
+    """Rings when so many seconds are over: a session that ends by then."""
+
+    def __init__(self, serve, pki, seconds):
+        server = serve(CAT, f'--timeout-session={seconds}', '--timeout-grace=1')
+        self.client = tls.Client(server, pki.ca)
+        self.process = server.process()
+
+    def rings(self):
+        return self.process.poll() is not None
+
+    def wait(self):
+        self.process.wait(tls.TIMEOUT)
+        self.client.socket.close()
+
+
+@pytest.mark.parametrize('way', ['inside TLS', 'in plaintext'])
+def test_client_that_has_said_close_notify_and_reads_for_longer_than_the_grace_gets_everything(serve, go_on, pki, bulk, way):
+    length = 2 * BULK
+    got = hashlib.sha256()
+    if way == 'inside TLS':
+        server = serve(['/bin/sh', '-c', 'cat; exec cat "$0" "$0"', bulk], '--timeout-grace=2')
+        client = tls.Client(server, pki.ca, receive_buffer=SMALL)
+        client.close_notify()
+        connection = client.socket
+    else:
+        server, client = go_on('by MAIL under auth', 'cat; exec cat "$1" "$1"', '--timeout-grace=2', words=[bulk],
+                               receive_buffer=SMALL)
+        assert client.buffer == b''
+        client.fin()
+        connection = client.socket
+    count = 0
+    clock = Clock(serve, pki, 3)
+    while (data := connection.recv(SMALL // 2 if not clock.rings() else tls.CHUNK)):
+        if way == 'inside TLS':
+            client.incoming.write(data)
+            data = b''
+            while (some := client.decrypted()) not in (None, tls.CLOSE_NOTIFY):
+                data += some
+        got.update(data)
+        count += len(data)
+        if not clock.rings():
+            assert count < length
+            time.sleep(0.002)   # what makes it slow
+    connection.close()
+    clock.wait()
+    both = hashlib.sha256()
+    for _ in range(2):
+        both.update(bulk.read_bytes())
+    assert (count, got.hexdigest()) == (length, both.hexdigest())
+    end = server.wait()
+    assert (end.status, end.summary['end']) == (0, 'client-close')
+    assert int(end.summary['out']) == length + getattr(client, 'came', 0)
