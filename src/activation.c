@@ -41,6 +41,19 @@ static bool is_passed(void)
     return number_of("LISTEN_PID") == (long)getpid() && number_of("LISTEN_FDS") > 0;
 }
 
+/* Under systemd, standard output may be the journal's Unix socket: never the way to a client. */
+static bool is_journal(int fd)
+{
+    static const char journal[] = "/run/systemd/journal/";
+    struct sockaddr_un address;
+    socklen_t len = sizeof address;
+
+    memset(&address, 0, sizeof address);
+    if (getpeername(fd, (struct sockaddr *)&address, &len) != 0 || address.sun_family != AF_UNIX)
+        return false;
+    return strncmp(address.sun_path, journal, sizeof journal - 1) == 0;
+}
+
 bool activation_stderr_is_client(void)
 {
     struct stat standard, other;
@@ -49,6 +62,9 @@ bool activation_stderr_is_client(void)
         return false;
     for (int fd = 0; fd <= SYSTEMD_FIRST_FD; fd++) {
         if (fd == STDERR_FILENO || (fd == SYSTEMD_FIRST_FD && !is_passed()))
+            continue;
+        /* systemd gives both the same one. */
+        if (fd == STDOUT_FILENO && is_journal(fd))
             continue;
         if (fstat(fd, &other) == 0 && same_file(&standard, &other))
             return true;
@@ -76,19 +92,6 @@ static bool is_listening(int fd)
     socklen_t len = sizeof on;
 
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) == 0 && on != 0;
-}
-
-/* Under systemd, standard output may be the journal's Unix socket: never the way to a client. */
-static bool is_journal(int fd)
-{
-    static const char journal[] = "/run/systemd/journal/";
-    struct sockaddr_un address;
-    socklen_t len = sizeof address;
-
-    memset(&address, 0, sizeof address);
-    if (getpeername(fd, (struct sockaddr *)&address, &len) != 0 || address.sun_family != AF_UNIX)
-        return false;
-    return strncmp(address.sun_path, journal, sizeof journal - 1) == 0;
 }
 
 /* True if what is written to descriptor 1 goes to the client who is heard on descriptor 0. */
