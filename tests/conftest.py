@@ -12,12 +12,15 @@ import pytest
 from harness import daemons, launch, lobby, pki as pki_module, ports, processes
 
 BUILD = Path(__file__).resolve().parent.parent / 'build'
+GROUPS = [4, 24, 4711]
 
 
 def pytest_configure(config):
     config.addinivalue_line('markers', 'big(n): a table of which every n-th row will do, unless MATRIX=all')
     config.addinivalue_line('markers', 'leaves(name): this test may leave processes of that name behind')
     processes.become_subreaper()
+    if os.getuid() == 0:
+        os.setgroups(GROUPS)    # some init systems leave root its groups, and then all that it starts has them
     signal.signal(signal.SIGHUP, signal.SIG_DFL)    # nohup ignores it, and so would all that we start
 
 

@@ -11,7 +11,7 @@ import tempfile
 
 import pytest
 
-from harness import launch, lobby, pki as pki_module, processes, tls
+from harness import launch, lobby, pki as pki_module, processes, syslog, tls
 from test_failures import BROKEN
 
 OK, USAGE, CONFIG = 0, os.EX_USAGE, os.EX_CONFIG
@@ -467,44 +467,8 @@ def test_pipe_on_standard_input_with_a_file_on_standard_output_is_no_connection(
 
 # Where the log goes
 
-SYSLOG_LINE = re.compile(r'<(\d+)>\w{3} [ \d]\d \d\d:\d\d:\d\d postern\[\d+\]: ([ -~]*)')
-
-
-class WithSyslog(launch.Direct):
-    """postern in a mount namespace of its own, where /dev/log is ours. `lines()` gives what came."""
-
-    def __init__(self, command, folder, **more):
-        super().__init__(command, folder, **more)
-        dev = self.folder / 'dev'
-        dev.mkdir()
-        for name in ('null', 'urandom'):
-            (dev / name).touch()
-        self.syslog = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.syslog.bind(str(dev / 'log'))
-        self.syslog.settimeout(tls.TIMEOUT)
-        self.received = []
-        script = ('mount --bind /dev/null "$0/null" && mount --bind /dev/urandom "$0/urandom" && '
-                  'mount --rbind "$0" /dev && exec "$@"')
-        self.command = ['unshare', '--mount', '/bin/sh', '-c', script, str(dev), *self.command]
-
-    def lines(self):
-        """All that has come: (priority, text) each."""
-        self.syslog.setblocking(False)
-        try:
-            while True:
-                text = self.syslog.recv(65536).rstrip(b'\0\n').decode()
-                self.received.append(SYSLOG_LINE.fullmatch(text).groups())
-        except BlockingIOError:
-            return self.received
-
-    def texts(self):
-        return [text for _, text in self.lines()]
-
-    def __exit__(self, *why):
-        super().__exit__(*why)
-        self.syslog.close()
-
-
+SUMMARY = (r'client=127\.0\.0\.1:\d+ server=127\.0\.0\.1:\d+ start=immediate tls=TLSv1\.[23] cipher=TLS_[A-Z0-9_]+ '
+           r'group=x25519 sni=localhost resumed=no handler=0 in={bytes_in} out={out} seconds=\d+\.\d end={ending}')
 MAIL_ERROR, MAIL_INFO = '19', '22'
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason='mount namespaces need root')
 
@@ -513,7 +477,7 @@ needs_root = pytest.mark.skipif(os.getuid() != 0, reason='mount namespaces need 
 def logged(serve):
     """A server whose syslog is ours and whose stderr is the connection itself, as under inetd."""
     return lambda handler, *options, **more: serve(
-        handler, *options, launcher=WithSyslog, **{'stderr': 'socket', **more})
+        handler, *options, launcher=syslog.WithSyslog, **{'stderr': 'socket', **more})
 
 
 @needs_root
@@ -553,7 +517,7 @@ def test_the_handlers_stderr_goes_to_the_log_when_stderr_is_the_connection(logge
     assert told_lines[:2] == ['one', r't\x1bwo\x0d']
     assert told_lines[-1] == 'last'
     assert ''.join(told_lines[2:-1]) == '0' * 599 + '7'
-    assert server.lines()[-1][1].endswith('end=handler-close')
+    assert re.fullmatch(SUMMARY.format(bytes_in=0, out=6, ending='handler-close'), server.lines()[-1][1])
 
 
 @needs_root
@@ -595,7 +559,7 @@ def test_what_a_handler_says_on_stderr_without_end_stops_nobody(logged, pki):
     (['cat'], USAGE, 'no certificate'),
 ])
 def test_bad_options_are_never_told_to_the_client(postern, tmp_path, words, status, said):
-    with WithSyslog([postern, *words], tmp_path / 'server', stderr='socket') as server:
+    with syslog.WithSyslog([postern, *words], tmp_path / 'server', stderr='socket') as server:
         with server.connect() as connection:
             assert tls.ended(connection) == b''
         assert server.wait().status == status
@@ -619,9 +583,9 @@ def test_log_to_syslog_leaves_stderr_alone(logged, pki):
     with tls.Client(server, pki.ca) as client:
         assert client.rest() == b'hello\n'
     assert server.wait().log == ''
-    [summary] = server.texts()
-    assert summary.startswith('client=127.0.0.1:')
-    assert summary.endswith('end=handler-close')
+    [summary] = server.lines()
+    assert summary[0] == MAIL_INFO
+    assert re.fullmatch(SUMMARY.format(bytes_in=0, out=6, ending='handler-close'), summary[1]), summary
 
 
 @needs_root
@@ -635,7 +599,7 @@ def test_log_to_stderr_leaves_syslog_alone(logged, pki):
 
 @needs_root
 def test_bad_options_go_to_syslog_as_well_when_stderr_may_be_read_by_nobody(postern, tmp_path):
-    with WithSyslog([postern, '--nonsense', 'cat'], tmp_path / 'server') as server:
+    with syslog.WithSyslog([postern, '--nonsense', 'cat'], tmp_path / 'server') as server:
         with server.connect() as connection:
             tls.ended(connection)
         assert '--nonsense' in server.wait().log
@@ -653,7 +617,9 @@ def test_the_handlers_stderr_is_posterns_own_when_that_is_not_the_connection(ser
     server = serve(['/bin/sh', '-c', 'echo remark >&2; echo hello'])
     with tls.Client(server, pki.ca) as client:
         assert client.rest() == b'hello\n'
-    assert server.wait().log.startswith('remark\n')
+    remark, line = server.wait().log.splitlines()
+    assert remark == 'remark'
+    assert re.fullmatch(r'postern\[\d+\]: ' + SUMMARY.format(bytes_in=0, out=6, ending='handler-close'), line)
 
 
 def test_summary_has_all_its_fields_in_order(serve, pki):
@@ -664,7 +630,5 @@ def test_summary_has_all_its_fields_in_order(serve, pki):
         client.close_notify()
         client.ends_in_order()
     end = server.wait()
-    assert re.fullmatch(
-        r'postern\[\d+\]: client=127\.0\.0\.1:\d+ server=127\.0\.0\.1:\d+ start=immediate tls=TLSv1\.3 cipher=TLS_[A-Z0-9_]+ '
-        r'group=x25519 sni=localhost resumed=no handler=0 in=5 out=5 seconds=\d+\.\d end=client-close\n', end.log), end.log
+    assert re.fullmatch(r'postern\[\d+\]: ' + SUMMARY.format(bytes_in=5, out=5, ending='client-close') + '\n', end.log), end.log
     assert processes.left_behind() == []

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from harness import launch, lobby, processes, tls
+from harness import launch, lobby, processes, syslog, tls
 
 OWN_IDS = 1879048192
 CONFIG, OK = os.EX_CONFIG, 0
@@ -176,12 +176,36 @@ def test_user_that_is_unknown_or_root_is_refused(serve, value):
     assert f'--gate-user={value}: ' in end.log
 
 
+EXTRA = 31071
+
+
+class InGroup(launch.Direct):
+    """On a machine where nobody is in one more group."""
+
+    def __init__(self, command, folder, **more):
+        super().__init__(command, folder, **more)
+        with open('/etc/group', encoding='utf-8') as file:
+            (self.folder / 'group').write_text(file.read() + f'postern-test:x:{EXTRA}:nobody\n')
+        self.command = ['unshare', '--mount', '--propagation=private', '/bin/sh', '-c', 'mount --bind "$0" /etc/group; exec "$@"',
+                        str(self.folder / 'group'), *self.command]
+
+
 @needs_root
 @pytest.mark.parametrize('option', ['--handler-user=nobody', '-unobody'])
 def test_handler_user_is_who_the_handler_runs_as_with_all_its_groups(serve, pki, option):
-    server = serve(['/usr/bin/id'], option)
+    server = serve(['/usr/bin/id'], option, launcher=InGroup)
     with tls.Client(server, pki.ca) as client:
-        assert client.rest().startswith(b'uid=65534(nobody) gid=65534(nogroup) groups=65534(nogroup)')
+        assert client.rest() == b'uid=65534(nobody) gid=65534(nogroup) groups=65534(nogroup),%d(postern-test)\n' % EXTRA
+    assert server.wait().status == OK
+
+
+@needs_root
+def test_without_handler_user_the_handler_has_the_groups_that_postern_was_started_with(serve, pki):
+    assert os.getgroups(), 'the tests start with some'
+    server = serve(['/bin/sh', '-c', 'id -G; exec grep Groups: /proc/self/status'])
+    with tls.Client(server, pki.ca) as client:
+        ours = tls.status(os.getpid())['Groups']
+        assert client.rest().decode() == ' '.join(['0', *ours.split()]) + f'\nGroups:\t{ours} \n'
     assert server.wait().status == OK
 
 
@@ -200,6 +224,64 @@ def test_chroot_is_the_gates_root(look, tmp_path):
     (tmp_path / 'empty').mkdir()
     with look('session', f'--chroot={tmp_path}/empty') as the:
         assert os.readlink(f'/proc/{the.gate}/root') == f'{tmp_path}/empty'
+
+
+class Installed(launch.Direct):
+    """Where the program's empty folder has been installed."""
+
+    SCRIPT = 'mount --bind "$0" /usr/local/lib; exec "$@"'
+
+    def __init__(self, command, folder, **more):
+        super().__init__(command, folder, **more)
+        (self.folder / 'lib/postern/empty').mkdir(parents=True)
+        self.command = ['unshare', '--mount', '--propagation=private', '/bin/sh', '-c', self.SCRIPT,
+                        str(self.folder / 'lib'), *self.command]
+
+
+@needs_root
+@phases
+def test_installed_empty_folder_is_the_gates_root(look, phase):
+    with look(phase, '--jail=strict', launcher=Installed) as the:
+        root, empty = os.stat(f'/proc/{the.gate}/root'), os.stat(the.server.folder / 'lib/postern/empty')
+        assert (root.st_dev, root.st_ino) == (empty.st_dev, empty.st_ino)
+        assert ids(the.status)[2] == ''
+
+
+@needs_root
+def test_where_a_syslogd_runs_nobody_but_the_monitor_holds_a_way_to_it(serve, pki):
+    server = serve(['/bin/cat'], '--log=syslog', launcher=syslog.WithSyslog)
+    with tls.Client(server, pki.ca) as client:
+        client.send(b'hello')
+        assert client.take(5) == b'hello'
+        monitor = server.process()
+        assert descriptors(tls.gate_of(monitor)) == sorted(['/dev/null'] * 3 + ['socket'] * 2 + ['pipe'] * 2)
+        assert descriptors(tls.handler_of(monitor)) == sorted(['pipe', 'pipe', str(monitor.log_file)])
+        assert descriptors(monitor.pid) == sorted(
+            ['/dev/null', '/dev/null', str(monitor.log_file), 'socket', 'socket', 'anon_inode:[signalfd]'])
+        client.close_notify()
+        client.ends_in_order()
+    assert server.wait().log == ''
+    [(priority, text)] = server.lines()
+    assert priority == '22' and text.endswith(' end=client-close')
+
+
+@needs_root
+@pytest.mark.parametrize('errors', ['file', 'journal'])
+def test_journal_on_standard_output_is_not_taken_for_the_client_of_a_unix_socket(serve, pki, errors):
+    server = serve(['/bin/sh', '-c', 'echo remark >&2; exec cat'], family='unix',
+                   launcher=lambda *words, **more: syslog.WithJournal(*words, errors=errors, **more))
+    with tls.Client(server, pki.ca) as client:
+        client.send(b'hello')
+        assert client.take(5) == b'hello'
+        client.close_notify()
+        client.ends_in_order()
+    end = server.wait()
+    assert end.status == OK
+    told = {'file': end.log, 'journal': server.told.read_text()}
+    [remark, line] = told.pop(errors).splitlines()
+    assert remark == 'remark'
+    assert launch.summaries(line + '\n')[0].items() >= {'client': 'unix', 'in': '5', 'out': '5', 'end': 'client-close'}.items()
+    assert list(told.values()) == ['']
 
 
 @needs_root
