@@ -9,10 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from harness import daemons, launch, lobby, pki as pki_module, ports, processes
+from harness import daemons, launch, limit, lobby, pki as pki_module, ports, processes
 
 BUILD = Path(__file__).resolve().parent.parent / 'build'
 GROUPS = [4, 24, 4711]
+
+# Programs speak the language of who runs the tests; we understand one.
+os.environ['LC_ALL'] = 'C.UTF-8'
+os.environ.pop('LANGUAGE', None)
+limit.set_default()
 
 
 def pytest_configure(config):
@@ -38,6 +43,12 @@ def pytest_collection_modifyitems(config, items):
                 left_out.append(item)
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in set(left_out)]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_timeout_set_timer(item, settings):
+    limit.arm(item, settings.timeout)
+    return True
 
 
 @pytest.fixture(autouse=True)

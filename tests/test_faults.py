@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import faults, launch, lobby, tls
+from harness import faults, launch, lobby, privileges, tls
 from harness.faults import Fault
 
 ALL = os.environ.get('FAULTS') == 'all'
@@ -567,8 +567,7 @@ class Syslog:
 
 @pytest.fixture
 def syslog():
-    if os.getuid() != 0 or subprocess.run(['unshare', '--mount', 'true'], check=False).returncode:
-        pytest.skip('no mount namespace of our own to be had')
+    privileges.need_mounts()
     with Syslog() as made:
         yield made
 

@@ -17,7 +17,7 @@ import threading
 import time
 from pathlib import Path
 
-from harness import debian, launch, processes, tls
+from harness import debian, launch, privileges, processes, tls
 
 TOP = Path(__file__).resolve().parents[2]
 PASSWORD_HASH = '$5$postern$ht3IHHZYCMTh/RYRVXBwJywvR6FmgGZVfyouy8kBnKA'     # of `secret`
@@ -73,7 +73,7 @@ class Machine:
         self.heard = b''
 
     def __enter__(self):
-        assert os.geteuid() == 0, 'a machine of its own needs root: run the tests with sudo'
+        privileges.need_mounts()
         self.syslog = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.syslog.bind(str(self.folder / 'dev/log'))
         threading.Thread(target=self.hear, daemon=True).start()     # it has no room for many lines

@@ -5,7 +5,7 @@ import re
 import socket
 import sys
 
-from harness import launch, tls
+from harness import launch, privileges, tls
 
 SYSLOG_LINE = re.compile(r'<(\d+)>\w{3} [ \d]\d \d\d:\d\d:\d\d postern\[\d+\]: ([ -~]*)')
 
@@ -14,6 +14,7 @@ class WithSyslog(launch.Direct):
     """postern in a mount namespace of its own, where /dev/log is ours. `lines()` gives what came."""
 
     def __init__(self, command, folder, **more):
+        privileges.need_mounts()
         super().__init__(command, folder, **more)
         dev = self.folder / 'dev'
         dev.mkdir()

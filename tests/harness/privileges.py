@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What not every machine lets the tests do. Who asks here is left out there, with the reason."""
+
+import functools
+import os
+import subprocess
+
+import pytest
+
+
+def need_root(what):
+    if os.geteuid() != 0:
+        pytest.skip(f'needs root: {what}')
+
+
+@functools.cache
+def has_mount_namespaces():
+    """Mounts in a namespace of its own must not be seen outside of it; in a plain chroot they would be."""
+    command = ['unshare', '--mount', '--propagation=private', 'true']
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+def need_mounts():
+    need_root('a mount namespace')
+    if not has_mount_namespaces():
+        pytest.skip('no mount namespace here: / is no mount point, or they are forbidden')
