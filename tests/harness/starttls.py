@@ -27,7 +27,7 @@ with warnings.catch_warnings():
     try:
         import nntplib
     except ImportError:     # gone since Python 3.13
-        nntplib = None
+        from harness import news as nntplib
 
 NAME = clients.NAME
 TIMEOUT = clients.TIMEOUT
@@ -648,8 +648,3 @@ def sieve_connect(s):
     todo = s.file('todo', f'upload {script}\nlist\ndownload test {s.folder}/back\n')
     program([*common, '--exec', todo], input=s.daemon.password.encode() + b'\n', env=home(s), cwd=s.folder)
     assert (s.folder / 'back').read_bytes() == SCRIPT
-
-
-if nntplib is None:
-    for known in (CLIENTS, PLAINTEXT):
-        del known['nntplib', 'nntp']
