@@ -9,6 +9,7 @@
 # make static     one binary that needs no library (PROFILE=small: for routers), see src/static/static.mk
 # make check-static  build both and test them
 # make check-releases  both in a bare Debian of each RELEASE ("bookworm trixie sid"), see tests/releases
+# make check-lived-in  make check on a machine with users, mail, a syslog daemon, another language and no network
 # make asan       run all tests under AddressSanitizer and UBSan
 # make faults     make every system call fail in turn (make check: a sample of them)
 # make valgrind   run a choice of the tests under valgrind
@@ -140,10 +141,14 @@ asan:
 	@PYTEST_ARGS='$(ASAN_LEAVES_OUT)' $(MAKE) --no-print-directory BUILD=$(BUILD)/asan SECCOMP=0 LDFLAGS='$(SANITIZE)' \
 		CFLAGS='-O1 -g -fno-omit-frame-pointer $(SANITIZE)' run-tests
 
-RELEASE ?= bookworm trixie sid
 check-releases:
 	@tests/packages releases
-	@SHORT='$(SHORT)' MIRROR='$(MIRROR)' ROOTS='$(abspath $(BUILD))/roots' tests/releases $(RELEASE)
+	@SHORT='$(SHORT)' MIRROR='$(MIRROR)' ROOTS='$(abspath $(BUILD))/roots' \
+		tests/releases $(or $(RELEASE),bookworm trixie sid)
+
+check-lived-in:
+	@tests/packages releases
+	@RELEASE='$(RELEASE)' TESTS='$(TESTS)' MIRROR='$(MIRROR)' ROOTS='$(abspath $(BUILD))/roots' tests/lived-in
 
 testssl: all
 	@tests/packages build check ci
@@ -204,5 +209,5 @@ $(FUZZ_OTHERS:%=$(BUILD)/%): $(BUILD)/%: tests/fuzz/fuzz_%.c $(BUILD)/fuzz.a $(F
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all help units demo check check-releases run-tests asan testssl valgrind run-valgrind faults tidy bench bench-deps scale fuzz fuzz-targets clean FORCE
+.PHONY: all help units demo check check-releases check-lived-in run-tests asan testssl valgrind run-valgrind faults tidy bench bench-deps scale fuzz fuzz-targets clean FORCE
 FORCE:
