@@ -13,7 +13,7 @@ import subprocess
 
 import pytest
 
-from harness import machine, manual, processes
+from harness import daemons, machine, manual, processes
 
 README = manual.TOP / 'README'
 ALL = os.environ.get('MATRIX') == 'all'
@@ -327,7 +327,7 @@ def the(tmp_path):
     with machine.Machine(tmp_path / 'machine') as made:
         made.serving = {}
         made.write('/etc/exim4/exim4.conf', EXIM)
-        made.write('/etc/dovecot/dovecot.conf', 'mail_location = maildir:~/Maildir\nssl = no\n')
+        made.write('/etc/dovecot/dovecot.conf', daemons.dovecot_words('mail_location = maildir:~/Maildir\nssl = no\n'))
         made.run('mkdir -p /var/spool/exim4 /var/mail && chown -R Debian-exim /var/spool/exim4 && chmod 1777 /var/mail')
         yield made
 
@@ -392,7 +392,7 @@ def courier_passwords(the):
 
 
 def dovecot(the, block):
-    the.write('/etc/dovecot/dovecot.conf', DOVECOT + block)
+    the.write('/etc/dovecot/dovecot.conf', daemons.dovecot_words(DOVECOT + block))
     the.start('dovecot -F', 10143)
 
 

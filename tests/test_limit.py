@@ -16,19 +16,22 @@ import pytest
 
 @pytest.fixture
 def slow():
-    with subprocess.Popen(['sleep', '4321']) as process:
+    process = subprocess.Popen(['sleep', '4321'])
+    try:
         {before}
         yield
         {after}
+    finally:
         process.kill()
+        process.wait()
 
 def test_it(slow):
     {during}
 '''
 
 
-@pytest.mark.parametrize('workers', [[], ['-n', '1']], ids=['alone', 'by a worker'])
-@pytest.mark.parametrize('where', ['before', 'during', 'after'])
+@pytest.mark.parametrize('where, workers', [('before', []), ('during', []), ('after', []), ('during', ['-n', '1'])],
+                         ids=['before', 'during', 'after', 'by a worker'])
 def test_a_test_without_end_is_ended_and_says_what_was_running(tmp_path, where, workers):
     places = dict.fromkeys(('before', 'during', 'after'), 'pass')
     places[where] = 'subprocess.run(["sh", "-c", "sleep 1234; :"])'

@@ -42,7 +42,7 @@ def shake(server, *words):
 
 
 def subject(said):
-    found = re.search(r'^subject=CN = (\S+)', said, re.MULTILINE)
+    found = re.search(r'^subject=CN ?= ?(\S+)', said, re.MULTILINE)
     return found and found[1]
 
 

@@ -736,7 +736,8 @@ def dovecot():
     """An IMAP server on a port of its own: the port, a user, and what it has logged."""
     with daemons.mail_user() as user, daemons.folder_inside() as (outside, inside):
         port = ports.free_port()
-        (outside / 'conf').write_text(DOVECOT.format(inside=inside, port=port, password=daemons.PASSWORD), 'ascii')
+        conf = DOVECOT.format(inside=inside, port=port, password=daemons.PASSWORD)
+        (outside / 'conf').write_text(daemons.dovecot_words(conf), 'ascii')
 
         def listens():
             with socket.socket() as trial:

@@ -8,7 +8,9 @@ They run chrooted in build/debian (see debian.py), so they need root.
 """
 
 import fcntl
+import functools
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -211,11 +213,37 @@ service auth {{
 }}
 '''
 
+# Version 2.4 has another language.
+DOVECOT_24 = [
+    (r'^', 'dovecot_config_version = 2.4.0\ndovecot_storage_version = 2.4.0\n'),
+    (r'mail_location = maildir:(.*)', r'mail_driver = maildir\nmail_path = \1'),
+    (r'(passdb|userdb) {\s*driver = (\w+)', r'\1 \2 {'),
+    (r'args = password=(.*)', r'passdb_static_password = \1'),
+    (r'mail_plugins = (\w+)', r'mail_plugins {\n \1 = yes\n}'),
+    (r'disable_plaintext_auth = yes', 'auth_allow_cleartext = no'),
+    (r'address = (.*)', r'listen = \1'),
+]
+
+
+@functools.cache
+def dovecot_version():
+    run = subprocess.run(debian.inside('/usr/sbin/dovecot', '--version'), capture_output=True, text=True, check=True)
+    return tuple(map(int, re.match(r'(\d+)\.(\d+)', run.stdout).groups()))
+
+
+def dovecot_words(conf):
+    """A configuration in the language of the Dovecot that we have."""
+    if dovecot_version() >= (2, 4):
+        for old, new in DOVECOT_24:
+            conf = re.sub(old, new, conf)
+    return conf
+
 
 @contextmanager
 def dovecot_conf():
     with folder_inside() as (outside, inside):
-        (outside / 'dovecot.conf').write_text(DOVECOT_CONF.format(base=f'{inside}/run', password=PASSWORD), 'ascii')
+        conf = DOVECOT_CONF.format(base=f'{inside}/run', password=PASSWORD)
+        (outside / 'dovecot.conf').write_text(dovecot_words(conf), 'ascii')
         yield outside, f'{inside}/dovecot.conf'
 
 

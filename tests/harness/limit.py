@@ -9,6 +9,7 @@ import pytest
 from harness import processes
 
 SECONDS = 120
+AGAIN = 60
 
 
 def set_default():
@@ -23,7 +24,7 @@ def running():
 
 
 def arm(item, seconds):
-    """Ends the test after so many seconds, and its cleaning up after as many more."""
+    """Ends the test after so many seconds, and its cleaning up, should that hang, some time later."""
     def ring(_signal, _frame):
         pytest.fail(f'not done after {seconds:g} seconds, by which time these were running:\n{running()}')
 
@@ -33,4 +34,4 @@ def arm(item, seconds):
 
     item.cancel_timeout = cancel    # pytest-timeout calls it
     signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)

@@ -33,7 +33,7 @@ number=0
 merge() {
     where=$1 lower=
     shift
-    for folder; do [ ! -d "$folder" ] || lower="$lower${lower:+:}$folder"; done
+    for folder; do [ ! -d "$folder" ] || [ -L "$folder" ] || lower="$lower${lower:+:}$folder"; done
     number=$((number + 1))
     mkdir -p "$where" "$base/$number/upper" "$base/$number/work"
     mount -t overlay -o "lowerdir=$lower,upperdir=$base/$number/upper,workdir=$base/$number/work" none "$where"
