@@ -216,7 +216,7 @@ service auth {{
 # Version 2.4 has another language.
 DOVECOT_24 = [
     (r'^', 'dovecot_config_version = 2.4.0\ndovecot_storage_version = 2.4.0\n'),
-    (r'mail_location = maildir:(.*)', r'mail_driver = maildir\nmail_path = \1'),
+    (r'mail_location = maildir:(.*)', r'mail_driver = maildir\nmail_path = \1\nmail_home = /home/%{user}'),
     (r'(passdb|userdb) {\s*driver = (\w+)', r'\1 \2 {'),
     (r'args = password=(.*)', r'passdb_static_password = \1'),
     (r'mail_plugins = (\w+)', r'mail_plugins {\n \1 = yes\n}'),
@@ -251,7 +251,7 @@ def dovecot_conf():
 def dovecot_process(program):
     with mail_user() as user, dovecot_conf() as (_, conf):
         argv = debian.inside('/usr/bin/env', f'USER={user.name}', f'HOME={user.home}',
-                             f'/usr/lib/dovecot/{program}', '-c', conf, user=f'{user.id}:{user.id}')
+                             f'/usr/lib/dovecot/{program}', '-k', '-c', conf, user=f'{user.id}:{user.id}')
         yield user, argv
 
 
