@@ -48,7 +48,10 @@ inside() {
         mkdir -p "$cache/partial"
         mount -t proc none "$root/proc"
         mount --bind "$cache" "$root/var/cache/apt/archives"
-        exec chroot "$root" /usr/bin/env -i HOME=/root TERM=dumb \
+        # A root that is a mount point becomes that of the namespace: in a chroot there can be no user namespaces.
+        cd "$root"
+        if pivot_root . . 2>/dev/null; then umount -l .; fi
+        exec chroot . /usr/bin/env -i HOME=/root TERM=dumb \
             PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
             /bin/sh -c '\''cd /root/postern && exec "$@"'\'' sh "$@"
     ' sh "$@" </dev/null

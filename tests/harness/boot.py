@@ -74,8 +74,9 @@ find "$1/postern.$2" -depth -type d -exec rmdir {} +
 def possible():
     """May we have such namespaces here?"""
     words = ['--mount', '--pid', '--net', '--uts', '--ipc', '--cgroup', '--fork']
+    # Units with PrivateUsers need a user namespace, which cannot be had in a chroot.
     script = 'mount -t tmpfs none /mnt && mkdir /mnt/c && mount -t cgroup2 none /mnt/c && mkdir /mnt/c/postern.$$ && ' \
-             'rmdir /mnt/c/postern.$$'
+             'rmdir /mnt/c/postern.$$ && unshare --user true'
     return subprocess.run(['unshare', *words, 'sh', '-c', script], check=False, capture_output=True).returncode == 0
 
 

@@ -7,6 +7,8 @@ import os
 import subprocess
 from pathlib import Path
 
+from harness import limit
+
 TOP = Path(__file__).resolve().parent.parent.parent
 
 
@@ -18,7 +20,7 @@ def make(name, *words):
     environment = {name: value for name, value in os.environ.items() if not name.startswith(mine)}
     folder = TOP / 'build' / name
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / 'lock', 'w', encoding='ascii') as lock:
+    with limit.suspended(), open(folder / 'lock', 'w', encoding='ascii') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         run = subprocess.run(['make', '-j2', f'BUILD=build/{name}', *words], cwd=TOP, env=environment,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)

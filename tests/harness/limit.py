@@ -3,6 +3,7 @@
 
 import os
 import signal
+from contextlib import contextmanager
 
 import pytest
 
@@ -35,3 +36,13 @@ def arm(item, seconds):
     item.cancel_timeout = cancel    # pytest-timeout calls it
     signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
+
+
+@contextmanager
+def suspended():
+    """For what is done once, by whichever test comes first, such as compiling."""
+    left = signal.setitimer(signal.ITIMER_REAL, 0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *left)

@@ -149,7 +149,8 @@ class Machine:
 
     def enter(self, command, folder='/root', limit=()):
         """The command that runs a shell's command there."""
-        return ['nsenter', f'--target={self.first}', '--mount', '--net', '--pid', *limit, 'chroot', self.base, '/bin/sh', '-c',
+        # --root: where the tests run in a chroot, base is a path in there.
+        return ['nsenter', f'--target={self.first}', '--mount', '--net', '--pid', '--root', *limit, 'chroot', self.base, '/bin/sh', '-c',
                 f'cd {folder} && {command}']
 
     ENVIRONMENT = {'PATH': '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME': '/root', 'LC_ALL': 'C.UTF-8'}
