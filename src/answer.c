@@ -199,12 +199,12 @@ static void send_handler(struct session *s)
 {
     uint8_t buf[16];
     struct message_writer w;
-    const int fds[2] = {s->handler.in, s->handler.out};
+    const int fds[2] = {s->ends.in, s->ends.out};
     size_t count = fds[0] < 0 ? 0 : fds[0] == fds[1] ? 1 : 2;
 
     message_begin(&w, buf, sizeof buf, ANS_HANDLER);
     int rc = message_send(s->gate, &w, fds, count);
-    handler_close(&s->handler);
+    handler_close(&s->ends);
     if (rc < 0)
         session_lost_gate(s, "hand the handler to the gate", rc);
 }
@@ -282,12 +282,11 @@ static void answer_stop_handler(struct session *s, struct message_reader *r)
     (void)r;
     s->phase = PHASE_TLS_NEXT;
     /* The gate has closed its pipes: a good handler ends by itself, and takes its children along. */
-    s->old_pid = s->handler.pid;
-    s->old_term_at = s->old_pid > 0 ? io_deadline(OLD_HANDLER_SECONDS) : 0;
-    s->handler.pid = 0;
+    s->plaintext_handler = s->handler;
+    s->plaintext_handler.kind = CHILD_PLAINTEXT_HANDLER;
+    child_end_at(&s->plaintext_handler, io_deadline(OLD_HANDLER_SECONDS));
+    s->handler = (struct child){.errors = -1};
     s->handler_ran = false;
-    s->old_errors = s->errors;
-    s->errors = (struct diagnostics){.fd = -1};
     int rc = session_send(s, ANS_HANDLER_STOPPED);
     if (rc < 0)
         session_lost_gate(s, "tell the gate that the handler has been ended", rc);
@@ -359,8 +358,7 @@ static void take_end(struct session *s, struct message_reader *r)
     session_ending(s, ending);
     s->in = in;
     s->out = out;
-    if (s->handler.pid > 0 && s->term_at == 0 && s->kill_at == 0)
-        s->term_at = overstayed ? io_now() : io_deadline(s->o->timeout_grace);
+    child_end_at(&s->handler, overstayed ? io_now() : io_deadline(s->o->timeout_grace));
 }
 
 #define IN(phase) (1U << (phase))
@@ -422,7 +420,7 @@ bool answer_one(struct session *s)
 int answer_begin(struct session *s)
 {
     uint8_t buf[OVERHEAD + sizeof(struct ticket_names)];
-    const struct tickets *t = s->vault.tickets;
+    const struct tickets *t = s->have_tls ? s->vault.tickets : NULL;
     struct message_writer w;
 
     message_begin(&w, buf, sizeof buf, EVENT_GO);

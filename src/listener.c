@@ -361,8 +361,7 @@ static int begin(struct listener *l)
         log_error("cannot set up memory, signals and library: %s", strerror(-rc));
         return EX_OSERR;
     }
-    monitor_warn(l->o);
-    rc = monitor_prepare(&l->provision.account, &l->provision.jail, l->o);
+    rc = provision_prepare(&l->provision, l->o);
     if (rc != 0)
         return rc;
     rc = load(l);

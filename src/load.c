@@ -201,8 +201,27 @@ static int unlock_all(struct vault *v, bool thorough)
     return rc;
 }
 
+/* The same keys and ticket keys, read once more. */
+static int load_again(struct vault *v, const struct options *o)
+{
+    struct tickets *tickets = v->tickets;
+
+    v->tickets = NULL;
+    vault_wipe(v);
+    int rc = load_once(v, o);
+    v->tickets = tickets;
+    v->seals = TICKET_SEALS;
+    v->opens = TICKET_OPENS;
+    if (rc < 0)
+        vault_wipe(v);
+    return rc;
+}
+
 int vault_unlock(struct vault *v, const struct options *o, bool thorough)
 {
+    /* A listener has proved what it lends, but for keys that are still encrypted. */
+    if (v->holder == VAULT_BORROWED && !vault_is_locked(v))
+        return 0;
     log_suspend(true);
     int rc = unlock_all(v, thorough);
     log_suspend(false);
@@ -211,8 +230,7 @@ int vault_unlock(struct vault *v, const struct options *o, bool thorough)
     /* A renewal replaces two files, one after the other. */
     if (rc == -EINVAL)
         (void)poll(NULL, 0, REREAD_MS);
-    vault_wipe(v);
-    if (load_once(v, o) < 0)
+    if (load_again(v, o) < 0)
         return -EINVAL;
     return unlock_all(v, thorough) < 0 ? -EINVAL : 0;
 }

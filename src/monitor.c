@@ -7,6 +7,7 @@
 #include "log.h"
 #include "policy.h"
 #include "session.h"
+#include "summary.h"
 #include "monitor_trace.h"
 #include "vault.h"
 
@@ -62,48 +63,29 @@ int monitor_take_signals(int *signals)
 static int fork_gate(struct session *s, monitor_gate *gate)
 {
     int ends[2];
+    pid_t pid = -1;
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         return -errno;
     /* A gate that does not read must not be able to stop the monitor. */
     int rc = io_set_nonblocking(ends[0], true);
     if (rc == 0) {
-        s->gate_pid = fork();
-        rc = s->gate_pid < 0 ? -errno : 0;
+        pid = fork();
+        rc = pid < 0 ? -errno : 0;
     }
-    if (rc == 0 && s->gate_pid == 0) {
+    if (rc == 0 && pid == 0) {
         (void)close(ends[0]);
         gate(s->c, s->o, &s->jail, ends[1], s->o->ucspi_tls ? &s->ucspi : NULL, &s->trust);
         _exit(EX_SOFTWARE); /* it never returns */
     }
     io_close(&ends[1]);
     if (rc < 0) {
-        s->gate_pid = 0;
         io_close(&ends[0]);
         return rc;
     }
+    s->gate_process.pid = pid;
     s->gate = ends[0];
     return 0;
-}
-
-void monitor_warn(const struct options *o)
-{
-    if (o->tls_min < 0x0303)
-        log_note(
-            "--tls-min=1.%u: TLS 1.0 and 1.1 are broken (RFC 8996); use 1.2 as soon as you can",
-            o->tls_min - 0x0301);
-}
-
-/* Without STARTTLS nothing works without certificates; with it, the lobby can still say why. */
-static int load_vault(struct session *s)
-{
-    monitor_warn(s->o);
-    s->have_tls = vault_load(&s->vault, s->o) == 0;
-    if (s->have_tls && trust_read(&s->trust, s->o) < 0) {
-        vault_wipe(&s->vault);
-        s->have_tls = false;
-    }
-    return s->have_tls || s->o->starttls != NULL ? 0 : EX_CONFIG;
 }
 
 /* Whether this peer may send a PROXY header: if not, nothing of what it says is read. */
@@ -124,28 +106,29 @@ static bool admit(struct session *s)
     return false;
 }
 
-int monitor_prepare(struct account *account, struct jail *jail, const struct options *o)
+/* Makes what is needed for this connection alone. Without STARTTLS nothing works without certificates; with
+ * it, the lobby can still say why. Returns 0 or the exit status. */
+static int make_provision(struct provision *p, const struct options *o)
 {
-    if (o->handler_user != NULL && account_find(account, o->handler_user) < 0) {
-        log_error("--handler-user=%s: no such user or group", o->handler_user);
-        return EX_CONFIG;
-    }
-    if (o->handler_user != NULL && geteuid() != 0) {
-        log_error("--handler-user=%s: only root can change users; leave it out", o->handler_user);
-        return EX_CONFIG;
-    }
-    return jail_prepare(jail, o) < 0 ? EX_CONFIG : 0;
+    int status = provision_prepare(p, o);
+
+    if (status != 0)
+        return status;
+    p->have_tls = provision_read(&p->vault, &p->trust, o) == 0;
+    return p->have_tls || o->starttls != NULL ? 0 : EX_CONFIG;
 }
 
-/* What a listener has made ready. */
-static int take_given(struct session *s, const struct provision *given)
+/* Takes over what has been made, or borrows what a listener keeps for all. Returns 0 or the exit status. */
+static int take_provision(struct session *s, const struct provision *p)
 {
-    s->account = given->account;
-    s->jail = given->jail;
-    if (given->have_tls && vault_borrow(&s->vault, &given->vault) < 0)
-        return EX_OSERR;
-    s->have_tls = given->have_tls;
-    s->trust = given->trust;
+    s->account = p->account;
+    s->jail = p->jail;
+    s->trust = p->trust;
+    s->have_tls = p->have_tls;
+    if (p->vault.holder == VAULT_LENT && p->have_tls)
+        return vault_borrow(&s->vault, &p->vault) < 0 ? EX_OSERR : 0;
+    if (p->have_tls)
+        s->vault = p->vault;
     return 0;
 }
 
@@ -153,10 +136,11 @@ static int take_given(struct session *s, const struct provision *given)
 static int set_up(struct session *s, monitor_gate *gate, struct ucspi *handler_side,
                   const struct provision *given)
 {
-    int rc = given != NULL ? take_given(s, given) : load_vault(s);
+    struct provision own = {.jail = {.root = -1}};
+    int rc = given != NULL ? 0 : make_provision(&own, s->o);
 
-    if (rc == 0 && given == NULL)
-        rc = monitor_prepare(&s->account, &s->jail, s->o);
+    if (rc == 0)
+        rc = take_provision(s, given != NULL ? given : &own);
     if (rc != 0)
         return rc;
     rc = monitor_take_signals(&s->signals);
@@ -174,7 +158,6 @@ static int set_up(struct session *s, monitor_gate *gate, struct ucspi *handler_s
 
 static void gate_reaped(struct session *s, int status)
 {
-    s->gate_pid = 0;
     /* What it sent before it ended is still to be read. */
     while (s->gate >= 0 && answer_one(s))
         ;
@@ -182,26 +165,22 @@ static void gate_reaped(struct session *s, int status)
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
         log_error("the gate crashed, or tried a system call that its jail forbids, and was killed: "
                   "the kernel's log names the call; please report it");
-    else if (WIFSIGNALED(status) && s->phase != PHASE_ENDED && !s->gate_told)
+    else if (WIFSIGNALED(status) && s->phase != PHASE_ENDED && !s->gate_process.we_signalled)
         log_error("the gate was killed by signal %d (%s)", WTERMSIG(status),
                   strsignal(WTERMSIG(status)));
     /* What its last message could not say, its exit status may. */
     bool refused = WIFEXITED(status) && WEXITSTATUS(status) == EX_OSERR;
     if (s->phase != PHASE_ENDED)
         session_ending(s, refused ? ENDING_SYSTEM : ENDING_GATE_DIED);
-    if (s->handler.pid > 0 && s->term_at == 0 && s->kill_at == 0)
-        s->term_at = io_deadline(s->o->timeout_grace);
+    child_end_at(&s->handler, io_deadline(s->o->timeout_grace));
 }
 
 static void handler_reaped(struct session *s, int status)
 {
-    s->handler.pid = 0;
-    s->term_at = 0;
-    s->kill_at = 0;
     s->handler_result = handler_status(status);
     trace_ended_handler(s->handler_since, s->handler_result);
     /* SIGPIPE is how many programs learn that their client has gone. */
-    if (WIFSIGNALED(status) && !s->handler_told && WTERMSIG(status) != SIGPIPE)
+    if (WIFSIGNALED(status) && !s->handler.we_signalled && WTERMSIG(status) != SIGPIPE)
         log_error("handler %s was killed by signal %d (%s)", s->o->handler[0], WTERMSIG(status),
                   strsignal(WTERMSIG(status)));
     int rc = session_send(s, EVENT_HANDLER_EXITED);
@@ -209,34 +188,25 @@ static void handler_reaped(struct session *s, int status)
         log_error("cannot tell the gate that the handler has exited: %s", strerror(-rc));
 }
 
-/* True if this child has ended. One that can't be waited for is none of ours any more: it counts as
- * one that the system has ended. */
-static bool has_ended(struct session *s, pid_t pid, int *status, int options)
+/* Reaps a child that has ended. One that can't be waited for is none of ours any more: it counts as one
+ * that the system has ended. */
+static bool has_ended(struct session *s, struct child *c, int *status, int options)
 {
-    pid_t got;
+    int rc = child_reap(c, options, status);
 
-    do {
-        got = waitpid(pid, status, options);
-    } while (got < 0 && errno == EINTR);
-    if (got < 0) {
-        log_error("cannot wait for process %ld: %s", (long)pid, strerror(errno));
+    if (rc < 0)
         session_ending(s, ENDING_SYSTEM);
-        *status = EX_OSERR << 8;
-    }
-    return got != 0;
+    return rc != 0;
 }
 
 static void reap(struct session *s, int options)
 {
     int status;
 
-    if (s->handler.pid > 0 && has_ended(s, s->handler.pid, &status, options))
+    if (has_ended(s, &s->handler, &status, options))
         handler_reaped(s, status);
-    if (s->old_pid > 0 && has_ended(s, s->old_pid, &status, options)) {
-        s->old_pid = 0;
-        s->old_term_at = s->old_kill_at = 0;
-    }
-    if (s->gate_pid > 0 && has_ended(s, s->gate_pid, &status, options))
+    (void)has_ended(s, &s->plaintext_handler, &status, options);
+    if (has_ended(s, &s->gate_process, &status, options))
         gate_reaped(s, status);
 }
 
@@ -251,12 +221,11 @@ static void stop(struct session *s, enum ending ending)
         ;
     s->stopping = true;
     session_ending(s, ending);
-    s->kill_at = session_after_grace(s);
-    s->gate_kill_at = s->kill_at + GATE_LAST_MS;
-    s->term_at = 0;
-    s->handler_told = true;
-    if (s->handler.pid > 0)
-        (void)kill(s->handler.pid, SIGTERM);
+    s->handler.term_at = 0;
+    s->handler.kill_at = io_deadline(session_grace(s));
+    /* The gate gets the time to tell its client about the handler's end. */
+    s->gate_process.kill_at = s->handler.kill_at + GATE_LAST_MS;
+    child_signal(&s->handler, SIGTERM);
     if (s->gate < 0)
         return;
     if (!s->handler_ran || session_send(s, EVENT_DRAIN) < 0)
@@ -275,45 +244,6 @@ static void take_signal(struct session *s)
     }
 }
 
-/* Ends whoever is overdue. */
-static void enforce(struct session *s)
-{
-    if (s->term_at != 0 && io_remaining(s->term_at) == 0) {
-        s->term_at = 0;
-        s->kill_at = session_after_grace(s);
-        if (s->handler.pid > 0) {
-            s->handler_told = true;
-            log_note("handler %s goes on without its client: SIGTERM", s->o->handler[0]);
-            (void)kill(s->handler.pid, SIGTERM);
-        }
-    }
-    if (s->old_term_at != 0 && io_remaining(s->old_term_at) == 0) {
-        s->old_term_at = 0;
-        s->old_kill_at = session_after_grace(s);
-        (void)kill(s->old_pid, SIGTERM);
-    }
-    if (s->old_kill_at != 0 && io_remaining(s->old_kill_at) == 0) {
-        s->old_kill_at = 0;
-        (void)kill(s->old_pid, SIGKILL);
-    }
-    if (s->kill_at != 0 && io_remaining(s->kill_at) == 0) {
-        s->kill_at = 0;
-        if (s->handler.pid > 0) {
-            log_note("handler %s ignores SIGTERM: SIGKILL", s->o->handler[0]);
-            (void)kill(s->handler.pid, SIGKILL);
-        }
-    }
-    /* The gate gets the time to tell its client about the handler's end. */
-    if (s->gate_kill_at != 0 && io_remaining(s->gate_kill_at) == 0) {
-        s->gate_kill_at = 0;
-        if (s->gate_pid > 0) {
-            log_error("the gate does not end: SIGKILL");
-            s->gate_told = true;
-            (void)kill(s->gate_pid, SIGKILL);
-        }
-    }
-}
-
 /* Without poll(2) nothing can be waited for but the end. Once, it may have been bad luck. */
 static void cannot_poll(struct session *s, int error)
 {
@@ -323,46 +253,39 @@ static void cannot_poll(struct session *s, int error)
         return;
     }
     session_end_gate(s, ENDING_SYSTEM);
-    s->handler_told = true;
-    if (s->handler.pid > 0)
-        (void)kill(s->handler.pid, SIGKILL);
-    if (s->old_pid > 0)
-        (void)kill(s->old_pid, SIGKILL);
+    child_signal(&s->handler, SIGKILL);
+    child_signal(&s->plaintext_handler, SIGKILL);
     reap(s, 0);
-}
-
-/* At most what a pipe holds: a child of the handler may go on writing. */
-static void take_last_diagnostics(struct session *s, struct diagnostics *d)
-{
-    for (int i = 0; i < LAST_READS && d->fd >= 0; i++)
-        (void)session_take_diagnostics(s, d, false);
-    io_close(&d->fd);
 }
 
 static void watch(struct session *s)
 {
-    while (s->gate_pid > 0 || s->handler.pid > 0 || s->old_pid > 0) {
+    struct child *children[] = {&s->gate_process, &s->handler, &s->plaintext_handler};
+
+    while (s->gate_process.pid > 0 || s->handler.pid > 0 || s->plaintext_handler.pid > 0) {
         struct pollfd p[] = {{.fd = s->signals, .events = POLLIN},
                              {.fd = s->gate, .events = POLLIN},
-                             {.fd = s->errors.fd, .events = POLLIN},
-                             {.fd = s->old_errors.fd, .events = POLLIN}};
-        io_time next = io_earlier(io_earlier(io_earlier(s->term_at, s->kill_at), s->gate_kill_at),
-                                  io_earlier(s->old_term_at, s->old_kill_at));
+                             {.fd = s->handler.errors, .events = POLLIN},
+                             {.fd = s->plaintext_handler.errors, .events = POLLIN}};
+        io_time next = 0;
+        for (int i = 0; i < 3; i++)
+            next = io_earlier(next, child_next(children[i]));
         int n = poll(p, sizeof p / sizeof p[0], io_remaining(next));
         if (n < 0 && errno != EINTR)
             cannot_poll(s, errno);
         if (n > 0 && p[1].revents != 0)
             (void)answer_one(s);
         if (n > 0 && p[2].revents != 0)
-            (void)session_take_diagnostics(s, &s->errors, s->handler.pid > 0);
+            (void)child_read_errors(&s->handler, &s->errors);
         if (n > 0 && p[3].revents != 0)
-            (void)session_take_diagnostics(s, &s->old_errors, s->old_pid > 0);
+            (void)child_read_errors(&s->plaintext_handler, &s->errors);
         if (n > 0 && p[0].revents != 0)
             take_signal(s);
-        enforce(s);
+        for (int i = 0; i < 3; i++)
+            child_enforce(children[i], session_grace(s));
     }
-    take_last_diagnostics(s, &s->old_errors);
-    take_last_diagnostics(s, &s->errors);
+    child_close_errors(&s->plaintext_handler, &s->errors);
+    child_close_errors(&s->handler, &s->errors);
 }
 
 /* Lets the gate begin, if it has anything to begin with. */
@@ -381,6 +304,17 @@ static void begin(struct session *s)
         session_lost_gate(s, "speak to the gate", rc);
 }
 
+/* Ends a connection that could not be set up. Returns the exit status. */
+static int refuse(struct session *s, int status)
+{
+    vault_wipe(&s->vault);
+    session_ending(s, status == EX_CONFIG ? ENDING_CONFIGURATION : ENDING_SYSTEM);
+    summary_write(s);
+    io_linger(s->c->in, s->c->out, io_deadline(LINGER_SECONDS));
+    activation_close(s->c);
+    return status;
+}
+
 int monitor_run(struct connection *c, const struct options *o, const struct signals *before,
                 monitor_gate *gate, const struct provision *given)
 {
@@ -389,42 +323,31 @@ int monitor_run(struct connection *c, const struct options *o, const struct sign
                         .before = *before,
                         .signals = -1,
                         .gate = -1,
-                        .phase = o->proxy_protocol ? PHASE_HEADER : PHASE_OPENING,
-                        .handler = {.in = -1, .out = -1, .errors = -1},
-                        .errors = {.fd = -1},
-                        .old_errors = {.fd = -1},
+                        .gate_process = {.kind = CHILD_GATE, .name = "gate", .errors = -1},
+                        .handler = {.errors = -1},
+                        .plaintext_handler = {.errors = -1},
+                        .ends = {.in = -1, .out = -1, .errors = -1},
                         .ucspi = {-1, -1, -1, false},
+                        .phase = o->proxy_protocol ? PHASE_HEADER : PHASE_OPENING,
                         .started = io_now(),
                         .ending = ENDING_GATE_DIED};
-
     struct ucspi handler_side = {-1, -1, -1, false};
+    int64_t since = trace_now();
+
     if (!admit(&s)) {
-        session_summarise(&s);
+        summary_write(&s);
         activation_close(c);
         return ending_status(s.ending);
     }
-    int64_t since = trace_now();
     trace_connected(c);
     int status = set_up(&s, gate, &handler_side, given);
-    if (status != 0) {
-        vault_wipe(&s.vault);
-        session_ending(&s, status == EX_CONFIG ? ENDING_CONFIGURATION : ENDING_SYSTEM);
-        session_summarise(&s);
-        io_linger(c->in, c->out, io_deadline(LINGER_SECONDS));
-        ucspi_close(&handler_side);
-        activation_close(c);
-        return status;
-    }
+    if (status != 0)
+        return refuse(&s, status);
     /* The gate has been forked: now keys may be decoded. */
-    if (s.have_tls && (given == NULL || vault_is_locked(&s.vault)) &&
-        vault_unlock(&s.vault, o, false) < 0)
-        s.have_tls = false;
-    /* Without them sessions can't be resumed: no reason to refuse anybody. */
-    if (s.have_tls && tickets_wanted(o) && given == NULL)
-        (void)vault_load_tickets(&s.vault, o);
-    else if (s.have_tls && !tickets_wanted(o) && o->tickets != NULL)
+    s.have_tls = s.have_tls && vault_unlock(&s.vault, o, false) == 0;
+    if (s.have_tls && !tickets_wanted(o) && o->tickets != NULL)
         log_detail("--tickets=%s: not used, since clients are asked for certificates", o->tickets);
-    trace_ready(since, s.have_tls, s.gate_pid);
+    trace_ready(since, s.have_tls, s.gate_process.pid);
     if (s.have_tls && o->ucspi_tls)
         (void)session_start_handler(&s, NULL, &handler_side);
     ucspi_close(&handler_side);
@@ -433,7 +356,7 @@ int monitor_run(struct connection *c, const struct options *o, const struct sign
     session_bound_gate(&s);
     watch(&s);
     vault_wipe(&s.vault);
-    session_summarise(&s);
+    summary_write(&s);
     bool ours = s.ending == ENDING_GATE_DIED || s.ending == ENDING_SYSTEM;
     return s.handler_ran && !ours ? s.handler_result : ending_status(s.ending);
 }

@@ -2,7 +2,7 @@
 #include "renewal.h"
 
 #include "log.h"
-#include "tickets.h"
+#include "provision.h"
 
 #include <errno.h>
 #include <string.h>
@@ -100,21 +100,6 @@ int renewal_begin(struct renewal *r)
     return 0;
 }
 
-/* Without ticket keys sessions can't be resumed: no reason to refuse anybody. */
-static int read_all(const struct options *o, struct vault *v, struct trust *t)
-{
-    int rc = vault_load(v, o);
-
-    if (rc < 0)
-        return rc;
-    if (tickets_wanted(o))
-        (void)vault_load_tickets(v, o);
-    rc = trust_read(t, o);
-    if (rc < 0)
-        vault_wipe(v);
-    return rc;
-}
-
 int renewal_finish(struct renewal *r, int wait_status, struct vault *v, struct trust *t)
 {
     struct stamp now[RENEWAL_FILES_MAX];
@@ -127,7 +112,7 @@ int renewal_finish(struct renewal *r, int wait_status, struct vault *v, struct t
         return -EAGAIN;
     if (!WIFEXITED(wait_status) || WEXITSTATUS(wait_status) != EX_OK)
         return -EINVAL;
-    if (read_all(r->o, &fresh, &fresh_trust) < 0)
+    if (provision_read(&fresh, &fresh_trust, r->o) < 0)
         return -EINVAL;
     /* What has been tried must be what has been read. */
     look(r->o, now);

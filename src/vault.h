@@ -50,12 +50,12 @@ struct vault {
  * Returns 0, or logs one line and returns a negative errno; then nothing is left to wipe. */
 int vault_load(struct vault *v, const struct options *o);
 
-/* Decrypts the keys that need it and proves that each belongs to its certificate. Not before the gate
- * has been forked: it decodes keys. `thorough` computes an ECDSA key's public half instead of believing the file (--check).
+/* Decrypts the keys that need it and proves that each belongs to its certificate, but for borrowed keys that
+ * the lender's child has proved. Not before the gate has been forked: it decodes keys. `thorough` computes an ECDSA key's public half instead of believing the file (--check).
  * Returns 0, or logs one line and returns -EINVAL. */
 int vault_unlock(struct vault *v, const struct options *o, bool thorough);
 
-/* Reads the ticket keys of --tickets; to be called after vault_unlock(), once the gate has been forked.
+/* Reads the ticket keys of --tickets into a vault that has been loaded.
  * Returns 0, or logs one line and returns a negative errno: then there are no tickets. */
 int vault_load_tickets(struct vault *v, const struct options *o);
 

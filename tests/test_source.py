@@ -11,18 +11,17 @@ TOP = Path(__file__).resolve().parent.parent
 
 # A file includes only headers of lower layers, besides its own. Within a layer nobody knows anybody.
 LAYERS = [
-    ['bytes', 'der', 'io', 'jail_filter', 'log', 'memory', 'message', 'nearest', 'ticket', 'utf8'],
-    ['config', 'decoy', 'peer', 'facts', 'dn', 'notify', 'pem', 'trace', 'wish', 'x509'],
-    ['options', 'certs', 'chain'],
-    ['activation', 'alert', 'census', 'choose', 'dialect', 'environment', 'hello', 'identity', 'jail', 'keys', 'proxy', 'report', 'suites', 'tickets'],
-    ['ask', 'policy', 'reasons', 'resumption', 'ruling', 'staple', 'ticket_file', 'trust'],
-    ['clientca', 'gate_trace', 'opening', 'vault'],
-    ['clientcert', 'load', 'monitor_trace'],
-    ['handler', 'lobby', 'relay', 'tls', 'ucspi'],
-    ['client', 'end', 'renewal', 'session'],
-    ['answer', 'handshake'],
-    ['check_certs', 'check_clients', 'gate', 'monitor'],
-    ['check', 'listener'],
+    ['alert', 'bytes', 'der', 'dialect', 'hello', 'io', 'jail_filter', 'log', 'memory', 'message', 'nearest', 'peer', 'pem', 'suites', 'ticket', 'utf8'],
+    ['activation', 'census', 'certs', 'chain', 'child', 'config', 'decoy', 'dn', 'facts', 'notify', 'report', 'resumption', 'ruling', 'staple', 'trace', 'wish', 'x509'],
+    ['choose', 'environment', 'keys', 'options'],
+    ['identity', 'jail', 'policy', 'proxy', 'reasons', 'tickets', 'ucspi'],
+    ['ask', 'handler', 'opening', 'ticket_file', 'trust', 'vault'],
+    ['check_certs', 'clientca', 'gate_trace', 'load', 'lobby', 'monitor_trace', 'provision', 'relay'],
+    ['clientcert', 'renewal', 'session'],
+    ['answer', 'check_clients', 'summary', 'tls'],
+    ['check', 'client', 'end', 'monitor'],
+    ['handshake', 'listener'],
+    ['gate'],
     ['postern'],
 ]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

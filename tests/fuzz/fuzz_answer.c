@@ -8,6 +8,7 @@
 #include "facts.h"
 #include "jail.h"
 #include "message.h"
+#include "summary.h"
 #include "tickets.h"
 
 #include <errno.h>
@@ -67,7 +68,7 @@ static void read_answers(int gate, struct tally *t)
 static void check_session(const struct session *s, enum phase before, const struct tally *t)
 {
     CHECK(s->phase >= before && s->phase <= PHASE_ENDED);
-    CHECK(s->gate_pid == 0 && s->handler.pid == 0 && s->old_pid == 0);
+    CHECK(s->gate_process.pid == 0 && s->handler.pid == 0 && s->plaintext_handler.pid == 0);
     CHECK(s->ending < ENDING_COUNT && *ending_name(s->ending) != '\0');
     CHECK(t->of[ANS_CHAIN] <= 1 && t->of[ANS_SIGNATURE] <= 1 && t->of[ANS_HANDLER] <= 2 &&
           t->of[ANS_HANDLER_STOPPED] <= 1);
@@ -209,7 +210,7 @@ static void check_summary(const struct session *s)
 
     CHECK(saved >= 0 && ftruncate(summary, 0) == 0 && lseek(summary, 0, SEEK_SET) == 0);
     CHECK(dup2(summary, STDERR_FILENO) >= 0);
-    session_summarise(s);
+    summary_write(s);
     CHECK(dup2(saved, STDERR_FILENO) >= 0);
     (void)close(saved);
     ssize_t n = pread(summary, text, sizeof text, 0);
@@ -239,9 +240,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         .gate = ends[0],
                         .jail = {.mode = JAIL_OFF},
                         .phase = o.proxy_protocol ? PHASE_HEADER : PHASE_OPENING,
-                        .handler = {.in = -1, .out = -1, .errors = -1},
-                        .errors = {.fd = -1},
-                        .old_errors = {.fd = -1},
+                        .gate_process = {.errors = -1},
+                        .handler = {.errors = -1},
+                        .plaintext_handler = {.errors = -1},
+                        .ends = {.in = -1, .out = -1, .errors = -1},
                         .stopping = (settings & STOPPING) != 0,
                         .started = io_now(),
                         .ending = ENDING_GATE_DIED};
