@@ -3,6 +3,7 @@
 
 #include "log.h"
 #include "pem.h"
+#include "x509.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,67 +14,9 @@
 #include <wolfssl/options.h>
 #include <wolfssl/wolfcrypt/asn.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
-#include <wolfssl/wolfcrypt/rsa.h>
 
-#define RSA_BITS_MIN 2048
 #define CHAIN_MAX 16
 _Static_assert(sizeof((struct chain *)0)->top_issuer == KEYID_SIZE, "the library's hash of a name");
-
-/* Two ASCII digits of an ASN.1 time. */
-static int two_digits(const uint8_t *p)
-{
-    return (p[0] - '0') * 10 + (p[1] - '0');
-}
-
-/* UTCTime or GeneralizedTime in DER (RFC 5280 section 4.1.2.5), with its tag and length. */
-static time_t decode_time(const uint8_t *der, int len)
-{
-    struct tm t = {0};
-    const uint8_t *p = der + 2;
-
-    if (len < 2 || len != der[1] + 2)
-        return 0;
-    if (der[0] == 0x17 && len >= 2 + 13) {
-        t.tm_year = two_digits(p);
-        if (t.tm_year < 50)
-            t.tm_year += 100;
-        p += 2;
-    } else if (der[0] == 0x18 && len >= 2 + 15) {
-        t.tm_year = two_digits(p) * 100 + two_digits(p + 2) - 1900;
-        p += 4;
-    } else {
-        return 0;
-    }
-    t.tm_mon = two_digits(p) - 1;
-    t.tm_mday = two_digits(p + 2);
-    t.tm_hour = two_digits(p + 4);
-    t.tm_min = two_digits(p + 6);
-    t.tm_sec = two_digits(p + 8);
-    return timegm(&t);
-}
-
-static bool weak_signature(word32 oid)
-{
-    return oid == CTC_MD2wRSA || oid == CTC_MD5wRSA || oid == CTC_SHAwRSA || oid == CTC_SHAwDSA ||
-           oid == CTC_SHAwECDSA;
-}
-
-static unsigned rsa_bits(const uint8_t *public, word32 len)
-{
-    const byte *n = NULL, *e = NULL;
-    word32 at = 0, n_len = 0, e_len = 0;
-
-    if (wc_RsaPublicKeyDecode_ex(public, &at, len, &n, &n_len, &e, &e_len) != 0 || n_len == 0)
-        return 0;
-    while (n_len > 0 && *n == 0) {
-        n++;
-        n_len--;
-    }
-    unsigned bits = (unsigned)n_len * 8;
-    for (unsigned top = n_len > 0 ? *n : 0x80; (top & 0x80) == 0; top <<= 1)
-        bits--;
-    return bits;
-}
 
 static void add_name(struct chain *c, const char *name, size_t len)
 {
@@ -104,13 +47,14 @@ static void put_names_in_order(DecodedCert *d)
 }
 
 /* What the leaf tells: its key, dates and names. */
-static int take_leaf(struct chain *c, const char *file, const DecodedCert *d, const uint8_t *der)
+static int take_leaf(struct chain *c, const char *file, const DecodedCert *d,
+                     const struct certificate *read, const uint8_t *der)
 {
     switch (d->keyOID) {
     case RSAk:
     case RSAPSSk:
         c->kind = KEY_RSA;
-        c->bits = rsa_bits(d->publicKey, d->pubKeySize);
+        c->bits = read->rsa_bits;
         break;
     case ECDSAk:
         c->kind = KEY_ECDSA;
@@ -134,8 +78,8 @@ static int take_leaf(struct chain *c, const char *file, const DecodedCert *d, co
     }
     c->public_at = (size_t)(at - der);
     c->public_len = d->pubKeySize;
-    c->not_before = decode_time(d->beforeDate, d->beforeDateLen);
-    c->not_after = decode_time(d->afterDate, d->afterDateLen);
+    c->not_before = read->not_before;
+    c->not_after = read->not_after;
     c->self_signed = memcmp(d->subjectHash, d->issuerHash, sizeof d->subjectHash) == 0;
     (void)log_sentence(c->issuer, sizeof c->issuer, d->issuer,
                        strnlen(d->issuer, sizeof d->issuer));
@@ -170,6 +114,7 @@ static bool is_root(const struct place *p)
 static int judge(struct chain *c, const char *file, unsigned number, struct place *p)
 {
     const uint8_t *der = c->der + p->at;
+    struct certificate read;
     DecodedCert d;
     int rc = -EINVAL;
 
@@ -180,26 +125,29 @@ static int judge(struct chain *c, const char *file, unsigned number, struct plac
                   wc_GetErrorString(error));
         goto out;
     }
+    if (x509_read(&read, der, p->len) < 0) {
+        log_error("%s: certificate %u cannot be decoded: a field is not as RFC 5280 wants it", file,
+                  number);
+        goto out;
+    }
     put_names_in_order(&d);
     memcpy(p->subject, d.subjectHash, KEYID_SIZE);
     memcpy(p->issuer, d.issuerHash, KEYID_SIZE);
     (void)log_sentence(p->name, sizeof p->name, d.subject, strnlen(d.subject, sizeof d.subject));
     /* Nobody checks the signature of a root that is not the server's own. */
-    if (weak_signature(d.signatureOID) && !(number > 1 && is_root(p))) {
+    if (read.weak_signature && !(number > 1 && is_root(p))) {
         log_error("%s: certificate %u (%s) is signed with MD5 or SHA-1, which clients refuse: get "
                   "a new one",
                   file, number, p->name);
         goto out;
     }
-    unsigned rsa = d.keyOID == RSAk || d.keyOID == RSAPSSk ? rsa_bits(d.publicKey, d.pubKeySize)
-                                                           : RSA_BITS_MIN;
-    if (rsa < RSA_BITS_MIN) {
+    if (read.rsa_bits != 0 && read.rsa_bits < RSA_BITS_MIN) {
         log_error("%s: certificate %u (%s) has an RSA key of %u bits, which is too weak: at least "
                   "%u are needed",
-                  file, number, p->name, rsa, RSA_BITS_MIN);
+                  file, number, p->name, read.rsa_bits, RSA_BITS_MIN);
         goto out;
     }
-    rc = number == 1 ? take_leaf(c, file, &d, der) : 0;
+    rc = number == 1 ? take_leaf(c, file, &d, &read, der) : 0;
 out:
     wc_FreeDecodedCert(&d);
     return rc;

@@ -21,13 +21,11 @@
 #define STACK_RSA ((size_t)128 * 1024)
 #define STACK_OTHER ((size_t)24 * 1024)
 
-/* The functions that decode or use a key leave parts of it on the stack. Every one of them is called
- * by a caller that calls this next, so that this frame lies over theirs. */
-static __attribute__((noinline)) void wipe_stack(enum key_kind kind)
+/* The functions that decode or use a key leave parts of it on the stack: every one is noinline, and whoever
+ * calls it calls this next. */
+static void wipe_stack(enum key_kind kind)
 {
-    uint8_t frame[kind == KEY_RSA ? STACK_RSA : STACK_OTHER];
-
-    explicit_bzero(frame, sizeof frame);
+    memory_wipe_stack(kind == KEY_RSA ? STACK_RSA : STACK_OTHER);
 }
 
 /* A decoded private key; free with release(). */

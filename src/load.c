@@ -126,10 +126,11 @@ static int load_all(struct vault *v, const struct options *o, uint8_t *scratch)
     return rc;
 }
 
-static int load_once(struct vault *v, const struct options *o)
+static int load_once(struct vault *v, const struct options *o, bool thorough)
 {
     int rc;
 
+    (void)thorough; /* nothing is decoded here */
     *v = (struct vault){.memory = map_secret(MEMORY_SIZE),
                         .cert_dir = o->cert_dir,
                         .strict_names = o->sni == SNI_STRICT,
@@ -149,17 +150,27 @@ static int load_once(struct vault *v, const struct options *o)
     return rc;
 }
 
-int vault_load(struct vault *v, const struct options *o)
+/* A step of loading that may meet files which are just being replaced. */
+typedef int loader(struct vault *v, const struct options *o, bool thorough);
+
+/* Takes a step; if it fails, silently, waits a moment and takes another, which logs. A renewal replaces two
+ * files, one after the other, and takes some milliseconds. */
+static int take_step(struct vault *v, const struct options *o, bool thorough, loader *first,
+                     loader *second)
 {
     log_suspend(true);
-    int rc = load_once(v, o);
+    int rc = first(v, o, thorough);
     log_suspend(false);
     if (rc == 0)
         return 0;
-    /* Perhaps half written: a renewal takes some milliseconds. */
     if (rc == -EINVAL)
         (void)poll(NULL, 0, REREAD_MS);
-    return load_once(v, o);
+    return second(v, o, thorough);
+}
+
+int vault_load(struct vault *v, const struct options *o)
+{
+    return take_step(v, o, false, load_once, load_once);
 }
 
 /* Decrypts a key if need be, and proves that it is its certificate's. */
@@ -192,29 +203,30 @@ static int unlock_pair(struct vault *v, struct vault_pair *p, bool thorough)
     return match == KEY_MATCHES ? 0 : -EINVAL;
 }
 
-static int unlock_all(struct vault *v, bool thorough)
+static int unlock_all(struct vault *v, const struct options *o, bool thorough)
 {
     int rc = 0;
 
+    (void)o;
     for (size_t i = 0; rc == 0 && i < v->count; i++)
         rc = unlock_pair(v, &v->pairs[i], thorough);
     return rc;
 }
 
-/* The same keys and ticket keys, read once more. */
-static int load_again(struct vault *v, const struct options *o)
+/* Reads the keys once more. Ticket keys stay as they are. */
+static int load_and_unlock(struct vault *v, const struct options *o, bool thorough)
 {
     struct tickets *tickets = v->tickets;
 
     v->tickets = NULL;
     vault_wipe(v);
-    int rc = load_once(v, o);
+    int rc = load_once(v, o, thorough);
     v->tickets = tickets;
     v->seals = TICKET_SEALS;
     v->opens = TICKET_OPENS;
     if (rc < 0)
         vault_wipe(v);
-    return rc;
+    return rc == 0 ? unlock_all(v, o, thorough) : rc;
 }
 
 int vault_unlock(struct vault *v, const struct options *o, bool thorough)
@@ -222,24 +234,15 @@ int vault_unlock(struct vault *v, const struct options *o, bool thorough)
     /* A listener has proved what it lends, but for keys that are still encrypted. */
     if (v->holder == VAULT_BORROWED && !vault_is_locked(v))
         return 0;
-    log_suspend(true);
-    int rc = unlock_all(v, thorough);
-    log_suspend(false);
-    if (rc == 0)
-        return 0;
-    /* A renewal replaces two files, one after the other. */
-    if (rc == -EINVAL)
-        (void)poll(NULL, 0, REREAD_MS);
-    if (load_again(v, o) < 0)
-        return -EINVAL;
-    return unlock_all(v, thorough) < 0 ? -EINVAL : 0;
+    return take_step(v, o, thorough, unlock_all, load_and_unlock) < 0 ? -EINVAL : 0;
 }
 
-static int load_name_once(struct vault *v, bool thorough)
+static int load_name(struct vault *v, const struct options *o, bool thorough)
 {
     const struct pair from = {.cert = v->files->cert, .key = v->files->key};
     uint8_t *scratch = map_secret(CERTS_FILE_MAX);
 
+    (void)o;
     if (scratch == NULL) {
         log_error("no memory for private keys");
         return -ENOMEM;
@@ -248,18 +251,6 @@ static int load_name_once(struct vault *v, bool thorough)
     int rc = load_pair(v, &v->named, &from, NAMED_AT, scratch);
     (void)munmap(scratch, CERTS_FILE_MAX);
     return rc == 0 ? unlock_pair(v, &v->named, thorough) : rc;
-}
-
-static int load_named(struct vault *v, bool thorough)
-{
-    log_suspend(true);
-    int rc = load_name_once(v, thorough);
-    log_suspend(false);
-    if (rc == 0)
-        return 0;
-    if (rc == -EINVAL)
-        (void)poll(NULL, 0, REREAD_MS);
-    return load_name_once(v, thorough);
 }
 
 int vault_load_tickets(struct vault *v, const struct options *o)
@@ -296,7 +287,7 @@ int vault_load_folder(struct vault *v, const char *folder, bool thorough)
     if (make_files(v) < 0)
         return -ENOMEM;
     if (certs_find_folder(v->cert_dir, folder, v->files))
-        return load_named(v, thorough);
+        return take_step(v, NULL, thorough, load_name, load_name);
     log_error("%s: no such file", v->files->cert);
     return -ENOENT;
 }
@@ -307,7 +298,7 @@ enum chain_verdict vault_load_name(struct vault *v, const char *name)
         return CHAIN_BROKEN;
     if (!certs_find_name(v->cert_dir, name, v->files))
         return CHAIN_NO_SUCH_NAME;
-    return load_named(v, false) == 0 ? CHAIN_GIVEN : CHAIN_BROKEN;
+    return take_step(v, NULL, false, load_name, load_name) == 0 ? CHAIN_GIVEN : CHAIN_BROKEN;
 }
 
 /* To overwrite what belongs to the lender would only make a copy first. But a name's key, and what a

@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -25,6 +26,13 @@ void memory_trim_stack(void)
 
     /* What is not there of it is passed over. */
     (void)madvise((void *)(end - DEPTH), DEPTH, MADV_DONTNEED);
+}
+
+__attribute__((noinline)) void memory_wipe_stack(size_t depth)
+{
+    uint8_t frame[depth];
+
+    explicit_bzero(frame, depth);
 }
 
 void memory_prepare_heap(size_t size)

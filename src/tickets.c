@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tickets.h"
 
+#include "memory.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
@@ -11,7 +13,8 @@
 
 #define FUTURE_SECONDS 60 /* by which another machine's clock may be ahead */
 
-/* How deep the library's functions go at most, as measured with a margin. */
+/* How deep the library's functions go at most, as measured with a margin. Those that use a key leave parts of
+ * it on the stack: every one is noinline, and whoever calls it wipes the stack next. */
 #define STACK_SIZE ((size_t)16 * 1024)
 
 bool tickets_available(void)
@@ -40,15 +43,6 @@ int tickets_random(uint8_t *bytes, size_t len)
     return 0;
 }
 
-/* The functions that use a key leave parts of it on the stack. Every one of them is called by a caller
- * that calls this next, so that this frame lies over theirs. */
-static __attribute__((noinline)) void wipe_stack(void)
-{
-    uint8_t frame[STACK_SIZE];
-
-    explicit_bzero(frame, sizeof frame);
-}
-
 /* A digest of the key, so that a line in the file needs nothing but the key. */
 static __attribute__((noinline)) int digest_key(struct ticket_key *k)
 {
@@ -74,7 +68,7 @@ int tickets_name_key(struct ticket_key *k)
 {
     int rc = digest_key(k);
 
-    wipe_stack();
+    memory_wipe_stack(STACK_SIZE);
     return rc;
 }
 
@@ -168,7 +162,7 @@ int tickets_seal(const struct tickets *t, const uint8_t context[TICKETS_CONTEXT_
     int rc = tickets_random(ticket->bytes + TICKET_NAME_SIZE, TICKET_NONCE_SIZE);
     if (rc == 0)
         rc = gcm_seal(t->keys[0].key, context, inner, ticket);
-    wipe_stack();
+    memory_wipe_stack(STACK_SIZE);
     explicit_bzero(inner, sizeof inner);
     return rc;
 }
@@ -206,7 +200,7 @@ enum ticket_verdict tickets_open(const struct tickets *t,
     if (k == NULL)
         return TICKET_UNKNOWN_KEY;
     enum ticket_verdict verdict = gcm_open(k->key, context, ticket, inner);
-    wipe_stack();
+    memory_wipe_stack(STACK_SIZE);
     if (verdict == TICKET_GOOD)
         verdict = check_age(inner, now, lifetime);
     if (verdict == TICKET_GOOD) {

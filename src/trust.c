@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RSA_BITS_MIN 2048
-
 struct der trust_authorities(const struct trust *t)
 {
     return (struct der){t->authorities, t->authorities_len};

@@ -11,6 +11,9 @@
 #include <stdint.h>
 #include <time.h>
 
+/* RSA keys of fewer bits are too weak. */
+#define RSA_BITS_MIN 2048
+
 /* The fields point into the certificate's bytes. */
 struct certificate {
     struct der serial;    /* the INTEGER's bytes */
