@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "check_clients.h"
 
+#include "client_ca.h"
 #include "clientcert.h"
 #include "log.h"
 #include "suites.h"
-#include "trust.h"
 #include "x509.h"
 
 #include <string.h>

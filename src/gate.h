@@ -7,7 +7,7 @@
 #include "jail.h"
 #include "options.h"
 #include "trust.h"
-#include "ucspi.h"
+#include "ucspi_ends.h"
 
 /* Serves one connection from inside the jail and reports over `monitor` what happened. `ucspi`: our ends of
  * a UCSPI-TLS handler's descriptors, or NULL. Never returns: the process ends here. */

@@ -8,7 +8,6 @@
 #include "notify.h"
 #include "renewal.h"
 #include "memory.h"
-#include "tls.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -355,10 +354,8 @@ static int begin(struct listener *l)
 
     if (rc == 0)
         rc = monitor_take_signals(&l->signals);
-    if (rc == 0)
-        rc = tls_start();
     if (rc < 0) {
-        log_error("cannot set up memory, signals and library: %s", strerror(-rc));
+        log_error("cannot set up memory and signals: %s", strerror(-rc));
         return EX_OSERR;
     }
     rc = provision_prepare(&l->provision, l->o);

@@ -8,7 +8,7 @@
 #include "handler.h"
 #include "options.h"
 #include "provision.h"
-#include "ucspi.h"
+#include "ucspi_ends.h"
 
 /* What the gate process does, which never returns; gate_run() is the one there is. */
 typedef void monitor_gate(struct connection *c, const struct options *o, struct jail *j, int vault,

@@ -19,6 +19,7 @@
 #include "options.h"
 #include "policy.h"
 #include "ticket_file.h"
+#include "tls.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -73,8 +74,13 @@ static int serve(const struct options *o, const struct signals *before)
     int status = activation_take(&c, &l);
     if (status != 0)
         return status;
-    if (l.count > 0)
-        return listener_run(&l, o, before, gate_run);
+    if (l.count > 0) {
+        /* Each child has the library then. */
+        if (tls_start() == 0)
+            return listener_run(&l, o, before, gate_run);
+        log_error("cannot start the TLS library");
+        return EX_OSERR;
+    }
     if (o->ucspi_tls && c.client.family == AF_UNSPEC && strcmp(c.client.text, "pipe") == 0) {
         log_error("--ucspi-tls: the connection is a pair of pipes, but has to be a socket");
         activation_close(&c);

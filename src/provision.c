@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "provision.h"
 
+#include "client_ca.h"
 #include "log.h"
 
 #include <sysexits.h>

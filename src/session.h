@@ -12,7 +12,7 @@
 #include "message.h"
 #include "options.h"
 #include "trust.h"
-#include "ucspi.h"
+#include "ucspi_ends.h"
 #include "vault.h"
 
 #include <stdbool.h>

@@ -12,16 +12,15 @@ TOP = Path(__file__).resolve().parent.parent
 # A file includes only headers of lower layers, besides its own. Within a layer nobody knows anybody.
 LAYERS = [
     ['alert', 'bytes', 'der', 'dialect', 'hello', 'io', 'jail_filter', 'log', 'memory', 'message', 'nearest', 'peer', 'pem', 'suites', 'ticket', 'utf8'],
-    ['activation', 'census', 'certs', 'chain', 'child', 'config', 'decoy', 'dn', 'facts', 'notify', 'report', 'resumption', 'ruling', 'staple', 'trace', 'wish', 'x509'],
-    ['choose', 'environment', 'keys', 'options'],
-    ['identity', 'jail', 'policy', 'proxy', 'reasons', 'tickets', 'ucspi'],
-    ['ask', 'handler', 'opening', 'ticket_file', 'trust', 'vault'],
-    ['check_certs', 'clientca', 'gate_trace', 'load', 'lobby', 'monitor_trace', 'provision', 'relay'],
-    ['clientcert', 'renewal', 'session'],
-    ['answer', 'check_clients', 'summary', 'tls'],
-    ['check', 'client', 'end', 'monitor'],
-    ['handshake', 'listener'],
-    ['gate'],
+    ['activation', 'census', 'certs', 'child', 'config', 'decoy', 'dn', 'facts', 'notify', 'report', 'resumption', 'ruling', 'staple', 'trace', 'trust', 'wish', 'x509'],
+    ['chain', 'environment', 'options'],
+    ['choose', 'identity', 'jail', 'keys', 'policy', 'proxy', 'reasons', 'tickets', 'ucspi_ends'],
+    ['ask', 'client_ca', 'clientca', 'handler', 'opening', 'ticket_file', 'ucspi', 'vault'],
+    ['check_certs', 'clientcert', 'gate_trace', 'load', 'lobby', 'monitor_trace', 'provision', 'relay'],
+    ['check_clients', 'renewal', 'session', 'tls'],
+    ['answer', 'check', 'client', 'end', 'summary'],
+    ['handshake', 'monitor'],
+    ['gate', 'listener'],
     ['postern'],
 ]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
