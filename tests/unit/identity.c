@@ -107,7 +107,10 @@ static struct bytes build(const struct plan *p)
     add_bytes(&body, 0x30, &part);
     part.len = 0;
     add_element(&part, 0x17, LITERAL("240101000000Z"));
-    add_element(&part, 0x17, p->until != NULL ? p->until : "300102030405Z", 13);
+    if (p->until != NULL)
+        add_element(&part, strlen(p->until) > 13 ? 0x18 : 0x17, p->until, strlen(p->until));
+    else
+        add_element(&part, 0x17, LITERAL("300102030405Z"));
     add_bytes(&body, 0x30, &part);
     part.len = 0;
     add_name(&part, LITERAL("\x55\x04\x03"), "alice");
@@ -153,6 +156,66 @@ static void a_plain_certificate_is_read(void **state)
     assert_null(c.alt_names.at);
     x509_date(date, sizeof date, c.not_after);
     assert_string_equal(date, "2030-01-02");
+}
+
+/* RFC 5280 section 4.1.2.5: two digits of a year stand for 1950 to 2049. */
+static void dates_are_read_to_the_second(void **state)
+{
+    static const struct {
+        const char *text;
+        long long when;
+    } cases[] = {
+        {"700101000000Z", 0},
+        {"691231235959Z", -1},
+        {"500101000000Z", -631152000},
+        {"491231235959Z", 2524607999},
+        {"20500101000000Z", 2524608000},
+        {"19500101000000Z", -631152000},
+        {"99991231235959Z", 253402300799},
+        {"240228235959Z", 1709164799},
+        {"240229000000Z", 1709164800},
+        {"240301000000Z", 1709251200},
+        {"21000228235959Z", 4107542399},
+        {"21000301000000Z", 4107542400},
+        {"161231235959Z", 1483228799},
+        {"161231235960Z", 1483228800}, /* a leap second is the first of the next day */
+        {"170101000000Z", 1483228800},
+    };
+    struct bytes b;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct plan plan = {.until = cases[i].text};
+        struct certificate c = read_plan(&plan, &b);
+        assert_true((long long)c.not_after == cases[i].when);
+        assert_true((long long)c.not_before == 1704067200);
+    }
+}
+
+static void dates_of_another_form_are_refused(void **state)
+{
+    static const char *const cases[] = {"",
+                                        "Z",
+                                        "240229000000",
+                                        "2402290000Z",
+                                        "240229000000+",
+                                        "24022900000aZ",
+                                        "240229 00000Z",
+                                        "2402290000000Z",
+                                        "20240229000000",
+                                        "202402290000Z0",
+                                        "20240229000000.5Z",
+                                        "20240229000000+0100"};
+    struct bytes b;
+    struct certificate c;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct plan plan = {.until = cases[i]};
+        b = build(&plan);
+        if (x509_read(&c, b.at, b.len) == 0)
+            fail_msg("\"%s\" is taken", cases[i]);
+    }
 }
 
 static void every_truncation_of_a_certificate_is_refused(void **state)
@@ -451,6 +514,8 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_plain_certificate_is_read),
+        cmocka_unit_test(dates_are_read_to_the_second),
+        cmocka_unit_test(dates_of_another_form_are_refused),
         cmocka_unit_test(every_truncation_of_a_certificate_is_refused),
         cmocka_unit_test(what_a_key_may_do_is_read),
         cmocka_unit_test(damaged_certificates_are_refused),
