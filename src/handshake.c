@@ -41,6 +41,14 @@ static _Noreturn void fail(struct gate *g, const struct outcome *o)
     gate_end(g, o->ending, o->gravity, "%s", o->text);
 }
 
+/* The same for a client that has had no answer yet. */
+static _Noreturn void answer_and_fail(struct gate *g, const struct outcome *o)
+{
+    if (o->alert != 0)
+        reason_send_alert(g->c->out, o->alert);
+    fail(g, o);
+}
+
 /* The TLS library's side of a request: 0 or a negative errno. */
 static int to_library(const struct ask *a, enum asked result)
 {
@@ -173,8 +181,9 @@ static void make_session(struct gate *g, struct attempt *a)
                                     .chain_len = c.chain.len,
                                     .staple = c.staple.at,
                                     .staple_len = c.staple.len,
-                                    .first = a->opening.bytes,
-                                    .first_len = a->opening.len,
+                                    .first = a->opening.frame.bytes,
+                                    .first_len = a->opening.frame.len,
+                                    .limit_alert = reason_limit(h),
                                     .sign = sign,
                                     .signer = g,
                                     .client = {g->o->client_cert, g->o->client_name, g->trust},
@@ -198,6 +207,8 @@ static void run(struct gate *g, struct attempt *a, struct facts *facts)
 
     if (rc < 0) {
         reason_failed(h, rc, why, g->o, &outcome);
+        if (tls_is_silent(g->tls))
+            answer_and_fail(g, &outcome);
         fail(g, &outcome);
     }
     memcpy(facts->name, h->name, sizeof facts->name);
@@ -220,7 +231,7 @@ void handshake(struct gate *g, struct facts *facts)
         gate_end(g, ENDING_SYSTEM, GRAVITY_ERROR, "handshake failed: out of memory");
     a->deadline = io_deadline(g->o->timeout_handshake);
     if (opening_read(&a->opening, g->c->in, g->ask.monitor, a->deadline, g->o, &outcome) < 0)
-        fail(g, &outcome);
+        answer_and_fail(g, &outcome);
     trace_greeted(&g->trace, &a->opening.hello);
     check_groups(g, &a->opening.hello);
     make_session(g, a);
@@ -228,5 +239,6 @@ void handshake(struct gate *g, struct facts *facts)
     if (a->opening.hello.has_ticket && !g->showed_ticket)
         trace_unused_ticket(&g->trace, g->tickets.count > 0);
     trace_shook_hands(&g->trace, facts, g->o);
+    opening_free(&a->opening);
     free(a);
 }

@@ -51,6 +51,21 @@ static void skip(struct cursor *c, size_t bytes)
     c->left -= bytes;
 }
 
+/* The same for a vector that must not be shorter than `least` bytes. */
+static struct cursor take_list(struct cursor *c, size_t length_bytes, size_t least)
+{
+    struct cursor list = take_vector(c, length_bytes);
+
+    list.failed = list.failed || c->failed || list.left < least;
+    return list;
+}
+
+/* True if a list has been read well, and nothing stands behind it where it was. */
+static bool ends(const struct cursor *list, const struct cursor *whole)
+{
+    return !list->failed && !whole->failed && whole->left == 0;
+}
+
 /* RFC 8701 (GREASE): values of the form 0x?A?A mean nothing. */
 static bool is_grease(uint32_t value)
 {
@@ -87,17 +102,37 @@ static void note_suite(struct hello *h, uint32_t suite)
 }
 
 /* RFC 8446 section 4.2.3. What is signed with SHA-1 or MD5 does not count. */
-static void note_sigalg(struct hello *h, uint32_t scheme)
+static void note_sigalg(struct hello_kinds *kinds, uint32_t scheme)
 {
     bool sha2 =
         scheme >> 8 >= 4 && scheme >> 8 <= 6; /* SHA-256, -384, -512 with an old kind of key */
 
     if (scheme == 0x0807)
-        h->ed25519 = true;
+        kinds->ed25519 = true;
     else if ((sha2 && (scheme & 0xff) == 1) || (scheme >= 0x0804 && scheme <= 0x0806))
-        h->rsa = true;
+        kinds->rsa = true;
     else if (sha2 && (scheme & 0xff) == 3)
-        h->ecdsa = true;
+        kinds->ecdsa = true;
+}
+
+/* Signature algorithms, of which the library looks at the first `limit` only. */
+static bool take_sigalgs(struct hello *h, struct cursor extension, size_t limit)
+{
+    struct cursor list = take_list(&extension, 2, 2);
+    struct hello_kinds early = {.rsa = false}, late = {.rsa = false};
+
+    h->has_sigalgs = true;
+    while (!list.failed && list.left > 0) {
+        h->sigalg_count++;
+        note_sigalg(h->sigalg_count <= limit ? &early : &late, take_number(&list, 2));
+    }
+    h->rsa = early.rsa;
+    h->ecdsa = early.ecdsa;
+    h->ed25519 = early.ed25519;
+    h->late.rsa = late.rsa && !early.rsa;
+    h->late.ecdsa = late.ecdsa && !early.ecdsa;
+    h->late.ed25519 = late.ed25519 && !early.ed25519;
+    return ends(&list, &extension);
 }
 
 static void note_version(struct hello *h, uint32_t version)
@@ -129,7 +164,7 @@ static bool copy_name(char *out, const uint8_t *name, size_t len)
  * counts as none: it reaches neither log nor files. */
 static bool take_name(struct hello *h, struct cursor extension)
 {
-    struct cursor list = take_vector(&extension, 2);
+    struct cursor list = take_list(&extension, 2, 1);
     bool seen = false;
 
     while (!list.failed && list.left > 0) {
@@ -149,19 +184,21 @@ static bool take_name(struct hello *h, struct cursor extension)
         if (len > 1 && h->name[len - 1] == '.')
             h->name[len - 1] = '\0';
     }
-    return !list.failed && !extension.failed;
+    return ends(&list, &extension);
 }
 
 /* RFC 7301 section 3.1. The names are kept for the log: as far as they are words. */
 static bool take_protocols(struct hello *h, struct cursor extension)
 {
-    struct cursor list = take_vector(&extension, 2);
+    struct cursor list = take_list(&extension, 2, 2);
     size_t used = 0;
 
     while (!list.failed && list.left > 0) {
-        struct cursor name = take_vector(&list, 1);
-        if (list.failed || used + name.left + 2 > sizeof h->alpn)
-            break;
+        struct cursor name = take_list(&list, 1, 1);
+        if (name.failed)
+            return false;
+        if (used + name.left + 2 > sizeof h->alpn)
+            continue;
         if (used > 0)
             h->alpn[used++] = ',';
         for (size_t i = 0; i < name.left; i++) {
@@ -172,29 +209,58 @@ static bool take_protocols(struct hello *h, struct cursor extension)
         }
         h->alpn[used] = '\0';
     }
-    return !list.failed && !extension.failed;
+    return ends(&list, &extension);
 }
 
-static bool take_extension(struct hello *h, uint32_t type, struct cursor body)
+/* RFC 8446 section 4.2.7. */
+static bool take_groups(struct hello *h, struct cursor extension)
+{
+    struct cursor list = take_list(&extension, 2, 2);
+
+    while (!list.failed && list.left > 0) {
+        uint32_t group = take_number(&list, 2);
+        if (!is_grease(group) && h->group_count < HELLO_GROUPS_MAX)
+            h->groups[h->group_count++] = (uint16_t)group;
+    }
+    return ends(&list, &extension);
+}
+
+/* RFC 8446 section 4.2.1: replaces the field for the version. */
+static bool take_versions(struct hello *h, struct cursor extension)
+{
+    struct cursor list = take_list(&extension, 1, 2);
+
+    h->version_min = 0;
+    h->version_max = 0;
+    while (!list.failed && list.left > 0)
+        note_version(h, take_number(&list, 2));
+    return ends(&list, &extension);
+}
+
+/* RFC 8446 section 4.2.11: identities with their ages, then as many binders. */
+static bool take_identities(struct hello *h, struct cursor extension)
+{
+    struct cursor list = take_vector(&extension, 2);
+
+    h->has_ticket = true;
+    while (!list.failed && list.left > 0) {
+        struct cursor identity = take_vector(&list, 2);
+        skip(&list, 4);
+        if (identity.left > h->identity_max)
+            h->identity_max = identity.left;
+    }
+    /* What is wrong with it otherwise is the library's to judge, in TLS 1.3. */
+    return true;
+}
+
+static bool take_extension(struct hello *h, uint32_t type, struct cursor body, size_t sigalgs)
 {
     if (type == 0)
         return take_name(h, body);
-    if (type == 10) { /* supported_groups, RFC 8446 section 4.2.7 */
-        struct cursor list = take_vector(&body, 2);
-        while (!list.failed && list.left > 0) {
-            uint32_t group = take_number(&list, 2);
-            if (!is_grease(group) && h->group_count < HELLO_GROUPS_MAX)
-                h->groups[h->group_count++] = (uint16_t)group;
-        }
-        return !list.failed && !body.failed;
-    }
-    if (type == 13) { /* signature_algorithms, RFC 8446 section 4.2.3 */
-        struct cursor list = take_vector(&body, 2);
-        h->has_sigalgs = true;
-        while (!list.failed && list.left > 0)
-            note_sigalg(h, take_number(&list, 2));
-        return !list.failed && !body.failed;
-    }
+    if (type == 10)
+        return take_groups(h, body);
+    if (type == 13)
+        return take_sigalgs(h, body, sigalgs);
     if (type == 5) /* status_request; RFC 6066 section 8: 1 is OCSP */
         h->wants_staple = body.left > 0 && body.next[0] == 1;
     if (type == 35) { /* session_ticket, RFC 5077 section 3.2 */
@@ -202,124 +268,70 @@ static bool take_extension(struct hello *h, uint32_t type, struct cursor body)
         h->has_ticket = h->has_ticket || body.left > 0;
         memcpy(h->ticket, body.next, body.left < sizeof h->ticket ? body.left : sizeof h->ticket);
     }
-    if (type == 41) /* pre_shared_key, RFC 8446 section 4.2.11 */
-        h->has_ticket = true;
+    if (type == 41)
+        return take_identities(h, body);
     if (type == 16)
         return take_protocols(h, body);
-    if (type == 43) { /* supported_versions, RFC 8446 section 4.2.1: replaces the old field */
-        struct cursor list = take_vector(&body, 1);
-        h->version_min = 0;
-        h->version_max = 0;
-        while (!list.failed && list.left > 0)
-            note_version(h, take_number(&list, 2));
-        return !list.failed && !body.failed;
-    }
+    if (type == 43)
+        return take_versions(h, body);
     return true;
 }
 
-static bool parse_body(struct hello *h, struct cursor c)
+static bool take_extensions(struct hello *h, struct cursor extensions, size_t sigalgs)
 {
-    memset(h, 0, sizeof *h);
-    note_version(h, take_number(&c, 2));
-    /* Without supported_versions the client can do all up to this one; how low, it doesn't say. */
-    skip(&c, 32);
-    (void)take_vector(&c, 1);
-    struct cursor suites = take_vector(&c, 2);
-    while (!suites.failed && suites.left > 0)
-        note_suite(h, take_number(&suites, 2));
-    (void)take_vector(&c, 1);
-    if (c.failed || suites.failed)
-        return false;
-    if (c.left > 0) {
-        struct cursor extensions = take_vector(&c, 2);
-        while (!extensions.failed && extensions.left > 0) {
-            uint32_t type = take_number(&extensions, 2);
-            struct cursor body = take_vector(&extensions, 2);
-            if (extensions.failed || !take_extension(h, type, body))
-                return false;
-        }
-        if (extensions.failed)
+    while (!extensions.failed && extensions.left > 0) {
+        uint32_t type = take_number(&extensions, 2);
+        struct cursor body = take_vector(&extensions, 2);
+        if (extensions.failed || !take_extension(h, type, body, sigalgs))
             return false;
     }
+    return !extensions.failed;
+}
+
+/* A kind of key is of use before TLS 1.3 only if there is a suite for it. */
+static void weigh_kinds(struct hello *h)
+{
     if (!h->has_sigalgs) { /* RFC 5246 section 7.4.1.4.1: the suites alone decide */
         h->rsa = true;
         h->ecdsa = true;
     }
-    if (h->version_max < 0x0304 || !h->tls13_suites) {
-        h->rsa = h->rsa && h->rsa_suites;
-        h->ecdsa = h->ecdsa && h->ecdsa_suites;
-        h->ed25519 = h->ed25519 && h->ecdsa_suites;
-    }
-    return !c.failed && c.left == 0;
+    if (h->version_max >= 0x0304 && h->tls13_suites)
+        return;
+    h->rsa = h->rsa && h->rsa_suites;
+    h->ecdsa = h->ecdsa && h->ecdsa_suites;
+    h->ed25519 = h->ed25519 && h->ecdsa_suites;
+    h->late.rsa = h->late.rsa && h->rsa_suites;
+    h->late.ecdsa = h->late.ecdsa && h->ecdsa_suites;
+    h->late.ed25519 = h->late.ed25519 && h->ecdsa_suites;
 }
 
-/* Copies the handshake bytes out of their records, up to the end of the first message.
- * Returns how many, and in *verdict what hinders when it is none. */
-static size_t unwrap(uint8_t *out, const uint8_t *bytes, size_t len, enum hello_verdict *verdict)
+bool hello_parse(struct hello *h, const uint8_t *message, size_t len, size_t sigalgs)
 {
-    size_t have = 0;
+    struct cursor c = {.next = message, .left = len};
 
-    *verdict = HELLO_MORE;
-    while (len >= 5) {
-        size_t record = (size_t)bytes[3] << 8 | bytes[4];
-        if (bytes[0] != 22 || bytes[1] != 3 || record == 0 || record > HELLO_MAX)
-            break;
-        size_t part = len - 5 < record ? len - 5 : record;
-        if (have + part > HELLO_MAX)
-            break;
-        memcpy(out + have, bytes + 5, part);
-        have += part;
-        if (have >= 4) {
-            size_t body = (size_t)out[1] << 16 | (size_t)out[2] << 8 | out[3];
-            if (out[0] != 1 || body > HELLO_MAX - 4)
-                break;
-            if (have >= body + 4) {
-                *verdict = HELLO_OK;
-                return have;
-            }
-        }
-        if (part < record)
-            return have;
-        bytes += 5 + part;
-        len -= 5 + part;
+    memset(h, 0, sizeof *h);
+    h->size = len;
+    if (take_number(&c, 1) != 1 || take_number(&c, 3) != c.left)
+        return false;
+    note_version(h, take_number(&c, 2));
+    /* Without supported_versions the client can do all up to this one; how low, it doesn't say. */
+    skip(&c, 32);
+    struct cursor session = take_vector(&c, 1);
+    struct cursor suites = take_list(&c, 2, 2);
+    h->session_id_len = session.left;
+    h->suites_sent = suites.left / 2;
+    while (!suites.failed && suites.left > 0)
+        note_suite(h, take_number(&suites, 2));
+    struct cursor compression = take_list(&c, 1, 1);
+    if (session.left > 32 || suites.failed || compression.failed)
+        return false;
+    if (c.left > 0) {
+        struct cursor extensions = take_vector(&c, 2);
+        if (c.failed || !take_extensions(h, extensions, sigalgs))
+            return false;
     }
-    if (len >= 5)
-        *verdict = HELLO_BAD;
-    return have;
-}
-
-static enum hello_verdict first_bytes(const uint8_t *bytes, size_t len)
-{
-    if (len == 0)
-        return HELLO_MORE;
-    if (bytes[0] == 22)
-        return len > 1 && bytes[1] != 3 ? HELLO_BAD : HELLO_OK;
-    if (bytes[0] == 21)
-        return HELLO_ALERT;
-    if (bytes[0] >= 0x80) {
-        if (len < 5)
-            return HELLO_MORE;
-        return bytes[2] == 1 && (bytes[3] == 0 || bytes[3] == 3) ? HELLO_SSL2 : HELLO_PLAINTEXT;
-    }
-    return HELLO_PLAINTEXT;
-}
-
-enum hello_verdict hello_parse(struct hello *h, const uint8_t *bytes, size_t len)
-{
-    uint8_t message[HELLO_MAX];
-    enum hello_verdict verdict = first_bytes(bytes, len);
-
-    if (verdict != HELLO_OK)
-        return verdict;
-    size_t have = unwrap(message, bytes, len, &verdict);
-    if (verdict == HELLO_MORE && len >= HELLO_MAX)
-        return HELLO_BAD;
-    if (verdict != HELLO_OK)
-        return verdict;
-    size_t body = (size_t)message[1] << 16 | (size_t)message[2] << 8 | message[3];
-    if (have < body + 4)
-        return HELLO_BAD;
-    return parse_body(h, (struct cursor){.next = message + 4, .left = body}) ? HELLO_OK : HELLO_BAD;
+    weigh_kinds(h);
+    return c.left == 0;
 }
 
 static bool begins(const uint8_t *bytes, size_t len, const char *word)

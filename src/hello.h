@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a client's first bytes say, before the TLS library sees them: a pure parser of the
- * ClientHello (RFC 8446 section 4.1.2, RFC 5246 section 7.4.1.2), or which plaintext protocol
- * it is instead. Layer 2. */
+/* What a ClientHello says, before the TLS library sees it: a pure parser of the message (RFC 8446
+ * section 4.1.2, RFC 5246 section 7.4.1.2); or which plaintext protocol a client speaks instead.
+ * Layer 2. */
 #ifndef POSTERN_HELLO_H
 #define POSTERN_HELLO_H
 
@@ -11,33 +11,33 @@
 
 #define HELLO_NAME_MAX 255
 
-/* The most bytes that a ClientHello with its record headers may take here. */
-#define HELLO_MAX 16384
-
 /* More groups than these are not looked at. */
-#define HELLO_GROUPS_MAX 32
+#define HELLO_GROUPS_MAX 512
 
 /* How much of a session ticket is kept: what RFC 5077 calls its key's name. */
 #define HELLO_TICKET_MAX 16
 
-enum hello_verdict {
-    HELLO_MORE,      /* not all there yet: read on */
-    HELLO_OK,        /* a whole ClientHello */
-    HELLO_PLAINTEXT, /* not TLS: somebody speaks a plaintext protocol */
-    HELLO_SSL2,      /* an SSL 2.0 ClientHello (RFC 6176: never to be answered) */
-    HELLO_ALERT,     /* a TLS alert where the ClientHello should be */
-    HELLO_BAD        /* TLS by its first bytes, but malformed, or too long */
+/* The kinds of certificate that a list of signature algorithms allows. */
+struct hello_kinds {
+    bool rsa, ecdsa, ed25519;
 };
 
 struct hello {
     char name[HELLO_NAME_MAX + 1]; /* server name (SNI), lower case, [a-z0-9._-] only; else "" */
     uint16_t version_min;          /* of the versions offered, as on the wire: 0x0303 = TLS 1.2 */
     uint16_t version_max;
-    bool has_sigalgs;   /* the signature_algorithms extension was there */
-    bool rsa;           /* the client can use an RSA certificate: signatures and suites fit */
-    bool ecdsa;         /* ... an ECDSA certificate */
-    bool ed25519;       /* ... an Ed25519 certificate */
+    bool has_sigalgs; /* the signature_algorithms extension was there */
+    bool rsa;         /* the client can use an RSA certificate: signatures and suites fit */
+    bool ecdsa;       /* ... an ECDSA certificate */
+    bool ed25519;     /* ... an Ed25519 certificate */
+    /* Kinds that only signature algorithms further down the list allow than the TLS library looks. */
+    struct hello_kinds late;
+    size_t sigalg_count;
     size_t suite_count; /* of the cipher suites offered */
+    size_t suites_sent; /* the same with the values that are signals, or mean nothing */
+    size_t size;        /* of the whole message in bytes */
+    size_t session_id_len;
+    size_t identity_max; /* the longest identity of a pre-shared key or ticket, TLS 1.3; 0: none */
     uint16_t groups[HELLO_GROUPS_MAX]; /* key exchange groups offered, RFC 8422, 8446 */
     size_t group_count;                /* 0: none named */
     char alpn[64];   /* the protocols that it offers, with commas between; cut if there are many */
@@ -53,9 +53,10 @@ struct hello {
     bool rsa_aead;
 };
 
-/* Judges the first len bytes. Reads nothing beyond them, keeps nothing. *h is filled in for
- * HELLO_OK only. */
-enum hello_verdict hello_parse(struct hello *h, const uint8_t *bytes, size_t len);
+/* Reads a whole ClientHello, the header of the message included, for a library that looks at the first
+ * `sigalgs` signature algorithms only. Keeps nothing of it. False if it is malformed; *h is filled in
+ * only if it is not. */
+bool hello_parse(struct hello *h, const uint8_t *message, size_t len, size_t sigalgs);
 
 /* The plaintext protocol that the bytes look like: "IMAP", "POP3", "SMTP", "LMTP", "ManageSieve",
  * "NNTP", "HTTP", "SSH"; "a plaintext protocol" if none is known. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "opening.h"
 
+#include "suites.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -17,6 +19,7 @@ static void tell(struct outcome *outcome, enum ending ending, enum gravity gravi
 
     outcome->ending = ending;
     outcome->gravity = gravity;
+    outcome->alert = 0;
     va_start(arguments, format);
     (void)vsnprintf(outcome->text, sizeof outcome->text, format, arguments);
     va_end(arguments);
@@ -63,25 +66,17 @@ static void explain_plaintext(const struct opening *o, const struct options *opt
 }
 
 /* Why there is no ClientHello: what came is something else. */
-static void explain_verdict(const struct opening *o, enum hello_verdict verdict,
+static void explain_verdict(const struct opening *o, enum reframe_verdict verdict,
                             const struct options *options, struct outcome *outcome)
 {
-    switch (verdict) {
-    case HELLO_PLAINTEXT:
+    const char *words = reframe_words(verdict);
+
+    if (words == NULL)
         explain_plaintext(o, options, outcome);
-        break;
-    case HELLO_SSL2:
-        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-             "handshake failed: client speaks SSL 2.0, which must not be answered");
-        break;
-    case HELLO_ALERT:
-        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-             "handshake failed: client began with a TLS alert");
-        break;
-    default:
-        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-             "handshake failed: client sent a malformed ClientHello");
-    }
+    else
+        tell(outcome, verdict == REFRAME_NO_MEMORY ? ENDING_SYSTEM : ENDING_HANDSHAKE,
+             GRAVITY_ERROR, "handshake failed: %s", words);
+    outcome->alert = reframe_alert(verdict);
 }
 
 /* Why there is no ClientHello: nothing more came. */
@@ -108,38 +103,62 @@ static void explain_silence(const struct opening *o, int error, const struct opt
                          : "client left before it had sent a whole ClientHello (a port scan?)");
 }
 
+/* Receives once: what has come is added to the ClientHello. Returns 0 or a negative errno. */
+static int receive(struct opening *o, int in, enum reframe_verdict *verdict)
+{
+    /* What is no TLS is told by its first bytes: these stay together, however slowly they come. */
+    size_t keep = o->frame.len == 0 && o->len < REFRAME_HEADER ? o->len : 0;
+    ssize_t n = io_receive(in, o->bytes + keep, sizeof o->bytes - keep);
+    size_t used;
+
+    if (n == -EAGAIN)
+        return -EAGAIN;
+    if (n <= 0)
+        return -EPIPE;
+    o->len = keep + (size_t)n;
+    *verdict = reframe_feed(&o->frame, o->bytes + keep, (size_t)n, &used);
+    if (*verdict != REFRAME_WHOLE)
+        return 0;
+    if (!hello_parse(&o->hello, reframe_message(&o->frame), o->frame.len, suites_limits()->sigalgs))
+        *verdict = REFRAME_BAD;
+    else if (reframe_finish(&o->frame, 1, o->bytes + keep + used, (size_t)n - used) < 0)
+        *verdict = REFRAME_NO_MEMORY;
+    return 0;
+}
+
 int opening_read(struct opening *o, int in, int watch, io_time deadline,
                  const struct options *options, struct outcome *outcome)
 {
-    enum hello_verdict verdict = HELLO_MORE;
+    enum reframe_verdict verdict = REFRAME_MORE;
     int error = 0;
 
     o->len = 0;
-    while (verdict == HELLO_MORE && error == 0) {
-        ssize_t n = io_receive(in, o->bytes + o->len, sizeof o->bytes - o->len);
-        if (n > 0) {
-            o->len += (size_t)n;
-            verdict = hello_parse(&o->hello, o->bytes, o->len);
-        } else if (n == -EAGAIN) {
+    o->frame = (struct reframe){.bytes = NULL};
+    while (verdict == REFRAME_MORE && error == 0) {
+        error = receive(o, in, &verdict);
+        if (error == -EAGAIN)
             error = io_wait(in, POLLIN, watch, deadline);
-        } else {
-            error = -EPIPE;
-        }
     }
     if (error < 0)
         explain_silence(o, error, options, outcome);
-    else if (verdict != HELLO_OK)
+    else if (verdict != REFRAME_WHOLE)
         explain_verdict(o, verdict, options, outcome);
     else
         return 0;
     return -EPROTO;
 }
 
+void opening_free(struct opening *o)
+{
+    reframe_free(&o->frame);
+}
+
 /* Why there is no PROXY header: what came is something else, or malformed. */
 static void explain_header(const struct proxy_header *h, enum proxy_verdict verdict,
                            const uint8_t *bytes, size_t len, struct outcome *outcome)
 {
-    struct hello hello;
+    struct reframe frame = {.bytes = NULL};
+    size_t used;
 
     if (verdict == PROXY_BAD)
         tell(outcome, ENDING_PROTOCOL, GRAVITY_ERROR, "malformed PROXY header: %s", h->why);
@@ -147,8 +166,10 @@ static void explain_header(const struct proxy_header *h, enum proxy_verdict verd
         tell(outcome, ENDING_PROTOCOL, GRAVITY_ERROR,
              "no PROXY header: client speaks %s at once; is the proxy set to send one (HAProxy: "
              "send-proxy-v2)?",
-             hello_parse(&hello, bytes, len) == HELLO_PLAINTEXT ? hello_plaintext(bytes, len)
-                                                                : "TLS");
+             reframe_feed(&frame, bytes, len, &used) == REFRAME_PLAINTEXT
+                 ? hello_plaintext(bytes, len)
+                 : "TLS");
+    reframe_free(&frame);
 }
 
 /* ... or nothing more came. */

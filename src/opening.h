@@ -9,14 +9,16 @@
 #include "options.h"
 #include "proxy.h"
 #include "reasons.h"
+#include "reframe.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct opening {
-    uint8_t bytes[HELLO_MAX + 1]; /* what has been read: a ClientHello, and perhaps more */
+    uint8_t bytes[4096]; /* what has been read first, or last */
     size_t len;
+    struct reframe frame; /* for the TLS library: the ClientHello, and what came behind it */
     struct hello hello;
 };
 
@@ -26,8 +28,10 @@ int opening_read_proxy(struct proxy_header *h, int in, int watch, io_time deadli
                        const struct options *options, struct outcome *outcome);
 
 /* Reads from a non-blocking descriptor up to a whole ClientHello. `watch` ends it when it becomes
- * readable. Returns 0, or -EPROTO and what happened in *outcome. */
+ * readable. Returns 0, or -EPROTO and what happened in *outcome. opening_free() is due either way. */
 int opening_read(struct opening *o, int in, int watch, io_time deadline,
                  const struct options *options, struct outcome *outcome);
+
+void opening_free(struct opening *o);
 
 #endif

@@ -12,6 +12,7 @@ struct outcome {
     enum ending ending;
     enum gravity gravity;
     char text[320];
+    int alert; /* what the client is still to be told; 0: nothing */
 };
 
 /* What a handshake that failed with `error` (a negative errno of tls_handshake()) and the library's
@@ -33,7 +34,11 @@ void reason_no_name(const struct hello *h, struct outcome *outcome);
  * protocol_version if that is why (RFC 8446 section 6.2). */
 int reason_alert(const struct hello *h, const struct options *options);
 
-/* Answers a ClientHello that no TLS session was made for with a fatal alert. */
+/* The alert for a legal ClientHello that the TLS library can't take: internal_error. 0: nothing in it is
+ * known to be in the library's way. */
+int reason_limit(const struct hello *h);
+
+/* Sends a fatal alert where the TLS library sends none. */
 void reason_send_alert(int out, int alert);
 
 #endif

@@ -224,6 +224,16 @@ int suites_check(unsigned version, const char *ciphers, const char *groups, char
     return rc;
 }
 
+const struct suites_limits *suites_limits(void)
+{
+    /* In internal.h: WOLFSSL_MAX_SIGALGO and _SUITE_SZ, two bytes for each, MAX_PSK_ID_LEN and
+     * MAX_HANDSHAKE_SZ. The identity of 5.9.2 is as long as its own longest ticket: 256 and more. */
+    static const struct suites_limits old = {19, 150, 1536, 18462}; /* 5.5.4, 5.7.2 */
+    static const struct suites_limits new = {64, 150, 256, 18462};  /* 5.9.2 */
+
+    return wolfSSL_lib_version_hex() < 0x05009000 ? &old : &new;
+}
+
 void suites_print_version(FILE *out)
 {
     static const char *const features[] = {

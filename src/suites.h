@@ -36,6 +36,15 @@ bool suites_share_group(const char *list, const uint16_t *offered, size_t count)
 /* True if the group that was used, by the library's name for it, is in the list. */
 bool suites_allow_group(const char *list, const char *name);
 
+/* What the library takes of a ClientHello, if it is built with limits of its own; more of it is legal. */
+struct suites_limits {
+    size_t sigalgs;  /* signature algorithms: it does not look at more */
+    size_t suites;   /* cipher suites: it refuses more */
+    size_t identity; /* bytes in an identity of a pre-shared key (TLS 1.3 tickets) */
+    size_t message;  /* bytes in all */
+};
+const struct suites_limits *suites_limits(void);
+
 /* Prints the library's version and what of it postern can use, for --version. */
 void suites_print_version(FILE *out);
 

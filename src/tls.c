@@ -3,6 +3,8 @@
 
 #include "alert.h"
 #include "decoy.h"
+#include "hello.h"
+#include "reframe.h"
 #include "staple.h"
 #include "suites.h"
 
@@ -37,8 +39,14 @@ struct tls {
     size_t budget;   /* how much the library may still read before others have their turn */
     int write_error; /* of the descriptor, as a negative errno */
     bool reset;
-    bool ended;        /* the client's FIN has come */
-    uint8_t header[5]; /* of a record, if that was what the library has just asked for */
+    bool ended;    /* the client's FIN has come */
+    bool silent;   /* nothing has been sent since the last ClientHello */
+    bool answered; /* a ServerHello has been sent */
+    int limit_alert;
+    bool retrying;         /* a HelloRetryRequest has been sent: another ClientHello has to come */
+    struct reframe second; /* that one */
+    enum reframe_verdict refused; /* what is wrong with it; REFRAME_WHOLE: nothing */
+    uint8_t header[5];            /* of a record, if that was what the library has just asked for */
     size_t header_len;
     struct staple staple;
     tls_signer *sign;
@@ -67,11 +75,89 @@ static int seed(int device, wc_CryptoInfo *info, void *context)
     return 0;
 }
 
+/* Notes that the client has left: n as io_receive() gave it. */
+static int lose_client(struct tls *t, ssize_t n)
+{
+    t->ended = true;
+    if (n == 0)
+        return WOLFSSL_CBIO_ERR_CONN_CLOSE;
+    t->reset = true;
+    return WOLFSSL_CBIO_ERR_CONN_RST;
+}
+
+/* Has the library read these bytes next. */
+static bool give_first(struct tls *t, const struct reframe *r)
+{
+    t->refused = REFRAME_WHOLE;
+    t->first = r->bytes;
+    t->first_len = r->len;
+    return true;
+}
+
+/* Judges bytes where the second ClientHello has to come. Returns true if they are for the library. */
+static bool take_second(struct tls *t, const uint8_t *bytes, size_t len)
+{
+    struct reframe *r = &t->second;
+    struct hello h;
+    size_t used;
+
+    t->refused = reframe_feed(r, bytes, len, &used);
+    if (t->refused == REFRAME_MORE)
+        return false;
+    t->retrying = false;
+    if (t->refused == REFRAME_ALERT) /* the library's to explain: its type was the last byte used */
+        return reframe_finish(r, 3, bytes + used - 1, len - used + 1) == 0 && give_first(t, r);
+    if (t->refused == REFRAME_PLAINTEXT || t->refused == REFRAME_SSL2)
+        t->refused = REFRAME_UNEXPECTED;
+    if (t->refused == REFRAME_WHOLE &&
+        !hello_parse(&h, reframe_message(r), r->len, suites_limits()->sigalgs))
+        t->refused = REFRAME_BAD;
+    /* The library wants the version 3.3 in a record that comes after its own (RFC 8446 section 5.1 has
+     * nobody look at it). */
+    if (t->refused == REFRAME_WHOLE && reframe_finish(r, 3, bytes + used, len - used) < 0)
+        t->refused = REFRAME_NO_MEMORY;
+    return t->refused == REFRAME_WHOLE && give_first(t, r);
+}
+
+/* Reads the second ClientHello, after a HelloRetryRequest (RFC 8446 section 4.1.4). Returns 0 when it is
+ * there, or what the library is to be told. */
+static int read_second(struct tls *t)
+{
+    uint8_t bytes[2048];
+
+    if (t->first_len > 0) { /* came with the first one */
+        size_t len = t->first_len;
+        t->first_len = 0;
+        if (take_second(t, t->first, len))
+            return 0;
+        if (!t->retrying)
+            return WOLFSSL_CBIO_ERR_GENERAL;
+    }
+    while (t->budget > 0) {
+        ssize_t n = io_receive(t->in, bytes, sizeof bytes);
+        if (n == -EAGAIN)
+            return WOLFSSL_CBIO_ERR_WANT_READ;
+        if (n <= 0)
+            return lose_client(t, n);
+        t->budget -= (size_t)n < t->budget ? (size_t)n : t->budget;
+        if (take_second(t, bytes, (size_t)n))
+            return 0;
+        if (!t->retrying)
+            return WOLFSSL_CBIO_ERR_GENERAL;
+    }
+    return WOLFSSL_CBIO_ERR_WANT_READ;
+}
+
 static int receive(WOLFSSL *ssl, char *buf, int size, void *context)
 {
     struct tls *t = context;
 
     (void)ssl;
+    if (t->retrying) {
+        int rc = read_second(t);
+        if (rc < 0)
+            return rc;
+    }
     if (t->first_len > 0) {
         size_t n = (size_t)size < t->first_len ? (size_t)size : t->first_len;
         memcpy(buf, t->first, n);
@@ -90,13 +176,7 @@ static int receive(WOLFSSL *ssl, char *buf, int size, void *context)
         memcpy(t->header, buf, t->header_len);
         return (int)n;
     }
-    if (n == -EAGAIN)
-        return WOLFSSL_CBIO_ERR_WANT_READ;
-    t->ended = true;
-    if (n == 0)
-        return WOLFSSL_CBIO_ERR_CONN_CLOSE;
-    t->reset = true;
-    return WOLFSSL_CBIO_ERR_CONN_RST;
+    return n == -EAGAIN ? WOLFSSL_CBIO_ERR_WANT_READ : lose_client(t, n);
 }
 
 static int enqueue(struct tls *t, const uint8_t *bytes, size_t len)
@@ -123,13 +203,38 @@ static int enqueue(struct tls *t, const uint8_t *bytes, size_t len)
 }
 
 /* Gives an alert that is not encrypted yet the code that the library would not choose: for certificates
- * it knows a few only. */
+ * it knows a few only, and what it can't take itself is not the client's fault. */
 static void choose_alert(const struct tls *t, uint8_t *record, size_t len)
 {
-    int alert = clientcert_alert(t->client);
+    int alert = t->answered ? clientcert_alert(t->client) : t->limit_alert;
 
     if (alert != 0 && len == 7 && record[0] == 21 && record[3] == 0 && record[4] == 2)
         record[6] = (uint8_t)alert;
+}
+
+/* RFC 8446 section 4.1.3: a ServerHello with this random is a HelloRetryRequest. */
+static bool is_retry(const uint8_t *record, size_t len)
+{
+    static const uint8_t random[32] = {0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11,
+                                       0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
+                                       0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e,
+                                       0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c};
+    const size_t at = REFRAME_HEADER + 4 + 2; /* behind the message's header and its version */
+
+    return len >= at + sizeof random && record[0] == 22 && record[REFRAME_HEADER] == 2 &&
+           memcmp(record + at, random, sizeof random) == 0;
+}
+
+/* Notes what kind of answer the client gets. */
+static void note_answer(struct tls *t, const uint8_t *record, size_t len)
+{
+    bool retry = !t->answered && is_retry(record, len);
+
+    t->retrying = t->retrying || retry;
+    if (retry)
+        t->limit_alert = 0;
+    t->silent = retry;
+    t->answered = t->answered || (!retry && record[0] != 21);
 }
 
 /* The library never has to wait: what the descriptor doesn't take at once is queued here. So an
@@ -143,6 +248,7 @@ static int transmit(WOLFSSL *ssl, char *buf, int size, void *context)
     if (t->write_error != 0)
         return WOLFSSL_CBIO_ERR_CONN_RST;
     choose_alert(t, (uint8_t *)buf, (size_t)size);
+    note_answer(t, (const uint8_t *)buf, (size_t)size);
     if (t->queue_len == 0) {
         ssize_t n = io_send(t->out, buf, (size_t)size);
         if (n < 0 && n != -EAGAIN)
@@ -391,6 +497,10 @@ int tls_new(struct tls **made, int in, int out, const struct tls_setup *setup, c
     t->out = out;
     t->first = setup->first;
     t->first_len = setup->first_len;
+    t->limit_alert = setup->limit_alert;
+    t->silent = true;
+    t->refused = REFRAME_WHOLE;
+    t->second.after_retry = true;
     t->sign = setup->sign;
     t->signer = setup->signer;
     int rc = make_context(t, setup, why);
@@ -433,6 +543,32 @@ static int plaintext_alert(const struct tls *t)
     return io_receive(t->in, body, sizeof body) == (ssize_t)sizeof body ? body[1] : -1;
 }
 
+/* How the library refuses a ClientHello: it can't read it, or does not like a value in it. */
+static int refusal(int error)
+{
+    switch (error) {
+    case BUFFER_E:
+    case BUFFER_ERROR:
+    case PARSE_ERROR:
+    case LENGTH_ERROR:
+    case HANDSHAKE_SIZE_ERROR:
+        return -EBADMSG;
+    default:
+        return -EDOM;
+    }
+}
+
+/* Answers a second ClientHello that is none. */
+static int refuse_second(struct tls *t, char *why)
+{
+    char record[] = {21, 3, 3, 0, 2, 2, (char)reframe_alert(t->refused)};
+
+    (void)transmit(t->ssl, record, sizeof record, t);
+    (void)tls_flush(t);
+    (void)snprintf(why, TLS_WHY_SIZE, "after HelloRetryRequest, %s", reframe_words(t->refused));
+    return t->refused == REFRAME_NO_MEMORY ? -ENOMEM : -EPROTO;
+}
+
 /* Says in words why the handshake failed. */
 static int explain(struct tls *t, int error, char *why)
 {
@@ -453,6 +589,8 @@ static int explain(struct tls *t, int error, char *why)
                        strerror(-t->write_error));
         return t->write_error;
     }
+    if (t->refused != REFRAME_WHOLE && t->refused != REFRAME_MORE)
+        return refuse_second(t, why);
     if (clientcert_explain(t->client, error, why))
         return -EPROTO;
     int alert = plaintext_alert(t);
@@ -489,6 +627,7 @@ static int explain(struct tls *t, int error, char *why)
                        wolfSSL_ERR_reason_error_string((unsigned long)error), error);
         if (error == MEMORY_E || error == RNG_FAILURE_E)
             return -ENOMEM;
+        return t->answered ? -EPROTO : refusal(error);
     }
     return -EPROTO;
 }
@@ -530,6 +669,11 @@ int tls_handshake(struct tls *t, int watch, io_time deadline, char *why)
         if (rc < 0)
             return rc;
     }
+}
+
+bool tls_is_silent(const struct tls *t)
+{
+    return t->silent;
 }
 
 bool tls_take_facts(struct tls *t, struct facts *facts)
@@ -609,6 +753,7 @@ void tls_free(struct tls *t)
     wolfSSL_free(t->ssl);
     clientcert_free(t->client, t->context);
     wolfSSL_CTX_free(t->context);
+    reframe_free(&t->second);
     free(t->queue);
     free(t);
 }

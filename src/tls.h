@@ -29,6 +29,7 @@ struct tls_setup {
     const char *alpn;     /* protocols accepted, with commas between; NULL: ALPN is ignored */
     const uint8_t *first; /* bytes of the client that have been read already; they must stay */
     size_t first_len;     /* where they are until the handshake is done */
+    int limit_alert;      /* if the library can't take them: the alert to send; 0: its own */
     struct clientcert_setup client;
     tls_signer *sign;
     void *signer;
@@ -49,8 +50,12 @@ int tls_new(struct tls **t, int in, int out, const struct tls_setup *setup, char
 
 /* Does the handshake. Returns 0; -ETIMEDOUT, -ECANCELED (watch); -EPROTONOSUPPORT (no ALPN protocol is
  * shared); or in `why` (TLS_WHY_SIZE bytes) the reason in words and -EPIPE (the client left), -EPROTO (the
- * two can't agree), or another negative errno where the system or the signer has refused something. */
+ * two can't agree), -EBADMSG or -EDOM (the library can't read the ClientHello, or refuses a value in it), or
+ * another negative errno where the system or the signer has refused something. */
 int tls_handshake(struct tls *t, int watch, io_time deadline, char *why);
+
+/* True if the client's last ClientHello has had no answer at all, not even an alert. */
+bool tls_is_silent(const struct tls *t);
 
 /* Fills in what the handshake agreed on, all but the name; then gives back the memory that only
  * the handshake needed. False if the session must not begin: the library has not judged the client's

@@ -25,7 +25,7 @@ from pathlib import Path
 import pytest
 
 import test_failures as failures
-from harness import clientpki, clients, faults, manual, processes, tls, wait
+from harness import clientpki, clients, faults, hellos, manual, processes, tls, wait
 from test_commandline import WithSyslog, needs_root
 
 ENTRIES = manual.entries(manual.section('postern.8', 'TROUBLESHOOTING'))
@@ -199,7 +199,22 @@ reproduces({
         lambda the: the.says(b'\x80\x2e\x01\x00\x02\x00\x15\x00\x00\x00\x10' + bytes(37)),
     'handshake failed: client began with a TLS alert': lambda the: the.says(b'\x15\x03\x01\x00\x02\x02\x28'),
     'handshake failed: client sent a malformed ClientHello':
+        lambda the: the.says(hellos.cut(hellos.handshake(1, bytes(38)))),
+    'handshake failed: client sent something else than a ClientHello':
         lambda the: the.says(b'\x16\x03\x01\x02\x00' + b'\xff' * 512),
+    'handshake failed: client sent a TLS record that is longer than any may be':
+        lambda the: the.says(b'\x16\x03\x01\x50\x00' + bytes(512)),
+    'handshake failed: client sent a ClientHello of over 65,536 bytes: no longer ones are taken here':
+        lambda the: the.says(hellos.cut(b'\1\1\0\0' + bytes(65536))),
+    'handshake failed: the TLS library refuses this ClientHello: reason':
+        lambda the: the.says(hellos.cut(hellos.client_hello(share=hellos.key_share(key=bytes(32))))),
+    'handshake failed: the client did nothing wrong, but reason':
+        lambda the: the.says(hellos.cut(hellos.client_hello(more=hellos.extension(hellos.PADDING, bytes(50000))))),
+    "handshake failed: no certificate fits: of the client's number signature algorithms the TLS library looks at the "
+    'first number only, and those for kind come later':
+        lambda the: the.says(hellos.cut(hellos.client_hello(schemes=hellos.UNKNOWN_SCHEMES + [0x0403]))),
+    'handshake failed: after HelloRetryRequest, client sent something':
+        lambda the: the.says(hellos.cut(hellos.client_hello()) + tls.record(23, bytes(40)), '--groups=P-256'),
     'client left without a word (a port scan or a health check?)': lambda the: part_of_the_hello(the, 0, 'leave'),
     'client left before it had sent a whole ClientHello (a port scan?)':
         lambda the: part_of_the_hello(the, 50, 'leave'),

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* libFuzzer: a client's first bytes: a ClientHello or what is none. */
+/* libFuzzer: a client's first bytes: a ClientHello in its records, or what is none. */
 #include "common.h"
 
 #include "hello.h"
+#include "reframe.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define PREFIXES 12
+#define SIGALGS 19
 
 static void check_hello(const struct hello *h)
 {
@@ -18,8 +20,13 @@ static void check_hello(const struct hello *h)
     CHECK(h->group_count <= HELLO_GROUPS_MAX);
     fuzz_check_text(h->alpn, sizeof h->alpn);
     CHECK(strchr(h->alpn, ' ') == NULL);
-    CHECK(h->ticket_len <= HELLO_MAX && (h->has_ticket || h->ticket_len == 0));
-    CHECK(h->suite_count <= HELLO_MAX / 2);
+    CHECK(h->size <= REFRAME_MAX && h->session_id_len <= 32);
+    CHECK(h->ticket_len < h->size && (h->has_ticket || h->ticket_len == 0));
+    CHECK(h->identity_max < h->size && (h->has_ticket || h->identity_max == 0));
+    CHECK(h->suites_sent > 0 && h->suites_sent < h->size && h->suite_count <= h->suites_sent);
+    CHECK(h->sigalg_count > SIGALGS || (!h->late.rsa && !h->late.ecdsa && !h->late.ed25519));
+    CHECK(!(h->rsa && h->late.rsa) && !(h->ecdsa && h->late.ecdsa) &&
+          !(h->ed25519 && h->late.ed25519));
     CHECK(h->aead_suites == (h->ecdsa_aead || h->rsa_aead));
     CHECK((!h->ecdsa_aead || h->ecdsa_suites) && (!h->rsa_aead || h->rsa_suites));
     /* What can use no suite can use no certificate. */
@@ -36,8 +43,10 @@ static bool same(const struct hello *a, const struct hello *b)
            a->version_max == b->version_max && a->has_sigalgs == b->has_sigalgs &&
            a->ticket_len == b->ticket_len && memcmp(a->ticket, b->ticket, sizeof a->ticket) == 0 &&
            a->rsa == b->rsa && a->ecdsa == b->ecdsa && a->ed25519 == b->ed25519 &&
-           a->suite_count == b->suite_count && a->has_ticket == b->has_ticket &&
-           a->group_count == b->group_count &&
+           a->suite_count == b->suite_count && a->suites_sent == b->suites_sent &&
+           a->size == b->size && a->session_id_len == b->session_id_len &&
+           a->identity_max == b->identity_max && a->sigalg_count == b->sigalg_count &&
+           a->has_ticket == b->has_ticket && a->group_count == b->group_count &&
            memcmp(a->groups, b->groups, a->group_count * sizeof a->groups[0]) == 0 &&
            strcmp(a->alpn, b->alpn) == 0 && a->wants_staple == b->wants_staple &&
            a->ecdsa_aead == b->ecdsa_aead && a->rsa_aead == b->rsa_aead &&
@@ -45,24 +54,40 @@ static bool same(const struct hello *a, const struct hello *b)
            a->ecdsa_suites == b->ecdsa_suites && a->rsa_suites == b->rsa_suites;
 }
 
+/* The verdict on all bytes at once; *h is filled in for REFRAME_WHOLE. */
+static enum reframe_verdict judge(struct hello *h, const uint8_t *bytes, size_t len)
+{
+    struct reframe r = {.bytes = NULL};
+    size_t used;
+    enum reframe_verdict verdict = reframe_feed(&r, bytes, len, &used);
+
+    if (verdict == REFRAME_WHOLE) {
+        uint8_t *message = fuzz_copy(reframe_message(&r), r.len);
+        if (!hello_parse(h, message, r.len, SIGALGS))
+            verdict = REFRAME_BAD;
+        free(message);
+    }
+    reframe_free(&r);
+    return verdict;
+}
+
 /* However many bytes come at once, the verdict is the same: what is judged stays judged. */
-static void check_prefix(const uint8_t *bytes, size_t len, enum hello_verdict whole,
+static void check_prefix(const uint8_t *bytes, size_t len, enum reframe_verdict whole,
                          const struct hello *h)
 {
     struct hello part;
     uint8_t *copy = fuzz_copy(bytes, len);
-    enum hello_verdict verdict = hello_parse(&part, copy, len);
+    enum reframe_verdict verdict = judge(&part, copy, len);
 
-    CHECK(verdict == HELLO_MORE || verdict == whole);
-    CHECK(verdict != HELLO_OK || same(&part, h));
+    CHECK(verdict == REFRAME_MORE || verdict == whole);
+    CHECK(verdict != REFRAME_WHOLE || same(&part, h));
     free(copy);
 }
 
-/* The message's bytes in records of their own, `size` bytes of it in each; NULL if that is too long.
- * The caller frees it. */
+/* The message's bytes in records of their own, `size` bytes of it in each. The caller frees it. */
 static uint8_t *split(const uint8_t *bytes, size_t len, size_t size, size_t *out_len)
 {
-    uint8_t *out = malloc(HELLO_MAX + 5);
+    uint8_t *out = malloc(len + (len / size + 1) * 5);
     size_t n = 0, in_record = 0, record = 0;
 
     CHECK(out != NULL);
@@ -75,10 +100,6 @@ static uint8_t *split(const uint8_t *bytes, size_t len, size_t size, size_t *out
             continue;
         }
         if (in_record == 0) {
-            if (n + 5 + size > HELLO_MAX) {
-                free(out);
-                return NULL;
-            }
             memcpy(out + n, "\x16\x03\x01", 3);
             out[n + 3] = (uint8_t)(size >> 8);
             out[n + 4] = (uint8_t)size;
@@ -95,15 +116,13 @@ static uint8_t *split(const uint8_t *bytes, size_t len, size_t size, size_t *out
 /* How a ClientHello is cut into records does not change what it says (RFC 8446 section 5.1). */
 static void check_records(const uint8_t *bytes, size_t len, const struct hello *h)
 {
-    static const size_t sizes[] = {7, 64, 1500};
+    static const size_t sizes[] = {1, 7, 64, 1500};
 
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         struct hello other;
         size_t out_len;
         uint8_t *out = split(bytes, len, sizes[i], &out_len);
-        if (out == NULL)
-            continue;
-        CHECK(hello_parse(&other, out, out_len) == HELLO_OK && same(&other, h));
+        CHECK(judge(&other, out, out_len) == REFRAME_WHOLE && same(&other, h));
         free(out);
     }
 }
@@ -114,11 +133,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t *bytes = fuzz_copy(data, size);
 
     memset(&h, 0xa5, sizeof h);
-    enum hello_verdict verdict = hello_parse(&h, bytes, size);
-    CHECK(verdict <= HELLO_BAD);
-    CHECK(verdict != HELLO_MORE || size < HELLO_MAX);
+    enum reframe_verdict verdict = judge(&h, bytes, size);
     CHECK(*hello_plaintext(bytes, size) != '\0');
-    if (verdict == HELLO_OK) {
+    if (verdict == REFRAME_WHOLE) {
         check_hello(&h);
         check_records(bytes, size, &h);
     }
