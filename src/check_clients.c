@@ -76,8 +76,12 @@ void check_clients(struct report *r, const struct options *o)
     const struct clientcert_setup setup = {o->client_cert, o->client_name, &t};
     check_authorities(r, o, &t);
     check_lists(r, o, &t);
-    if (clientcert_check(&setup, why) < 0)
-        report_line(r, VERDICT_FAIL, "%s", log_sentence(shown, sizeof shown, why, strlen(why)));
+    int rc = clientcert_check(&setup, why);
+    (void)log_sentence(shown, sizeof shown, why, strlen(why));
+    if (rc < 0)
+        report_line(r, VERDICT_FAIL, "%s", shown);
+    else if (*why != '\0')
+        report_line(r, VERDICT_WARN, "%s: its clients are refused", shown);
     if (o->policy != POLICY_REQUIRED || o->trusted != NULL || o->ucspi_tls)
         report_line(r, VERDICT_NOTE,
                     "client certificates are for TLS: who goes on in plaintext shows none");

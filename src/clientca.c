@@ -31,22 +31,25 @@ static int load_authorities(WOLFSSL_CTX *context, const struct trust *trust, cha
     struct der one;
     time_t now = time(NULL);
     unsigned loaded = 0;
+    int error = 0;
 
+    *why = '\0';
     for (struct der rest = trust_authorities(trust); trust_next(&rest, &one);) {
         if (x509_read(&c, one.at, one.len) < 0 || c.not_after < now || c.not_before > now)
             continue;
         int rc =
             wolfSSL_CTX_load_verify_buffer(context, one.at, (long)one.len, WOLFSSL_FILETYPE_ASN1);
-        if (rc != WOLFSSL_SUCCESS) {
-            char name[72], what[100];
-            identity_name(name, sizeof name, c.subject);
-            (void)snprintf(what, sizeof what, "--client-ca: CA %s", name);
-            return refuse_file(why, what, rc);
+        if (rc == WOLFSSL_SUCCESS) {
+            loaded++;
+            continue;
         }
-        loaded++;
+        char name[72], what[100];
+        identity_name(name, sizeof name, c.subject);
+        (void)snprintf(what, sizeof what, "--client-ca: CA %s", name);
+        error = refuse_file(why, what, rc);
     }
-    if (loaded > 0)
-        return 0;
+    if (loaded > 0 || error < 0)
+        return loaded > 0 ? 0 : error;
     (void)snprintf(why, TLS_WHY_SIZE, "--client-ca: no CA in it is valid today");
     return -EINVAL;
 }

@@ -20,8 +20,13 @@
 #include <wolfssl/wolfcrypt/sha256.h>
 
 #define RSA_BITS_MIN 2048
+#define FALSE_ISSUER "its issuer %s is no CA (basicConstraints or keyUsage)"
 #define NOT_VERSION_3 "not of X.509 version 3 (made without any extension)"
 #define CHAIN_MAX 6 /* certificates that a client may send */
+
+/* For a path that is too long 5.5.4 sends bad_certificate, but 5.7.2 and 5.9.2 unknown_ca, unless that is
+ * passed over: then bad_certificate, for the next certificate, which is always refused. */
+#define PATH_LENGTH_IS_UNKNOWN_CA (LIBWOLFSSL_VERSION_HEX >= 0x05007000)
 
 struct clientcert {
     enum client_cert mode;
@@ -33,24 +38,26 @@ struct clientcert {
 };
 
 /* What the library's verification has found. Builds that imitate OpenSSL report some of it by OpenSSL's
- * numbers, which are positive. */
+ * numbers, which are positive. Those of dates differ (5.5.4: 14 and 13; 5.7.2 and 5.9.2: 10 and 9), so
+ * dates are looked at in the certificate. */
 static const struct {
     int error;
     int imitated;
     int alert;
     const char *words;
 } faults[] = {
-    {ASN_AFTER_DATE_E, 14, ALERT_CERTIFICATE_EXPIRED, "expired on %s"},
-    {ASN_BEFORE_DATE_E, 13, 0, "not valid before %s"},
+    {ASN_AFTER_DATE_E, 0, ALERT_CERTIFICATE_EXPIRED, "expired on %s"},
+    {ASN_BEFORE_DATE_E, 0, 0, "not valid before %s"},
     {ASN_NO_SIGNER_E, 20, ALERT_UNKNOWN_CA, "its issuer %s is not in --client-ca"},
     {ASN_SELF_SIGNED_E, 18, ALERT_UNKNOWN_CA, "self-signed: its issuer %s is not in --client-ca"},
     {ASN_SIG_CONFIRM_E, 7, 0, "its signature is not that of its issuer %s"},
     {ASN_SIG_OID_E, 0, 0, "its signature is not that of its issuer %s"},
-    {ASN_PATHLEN_INV_E, 25, 0, "more CAs below one another than a CA's path length allows"},
+    {ASN_PATHLEN_INV_E, 25, ALERT_BAD_CERTIFICATE,
+     "more CAs below one another than a CA's path length allows"},
     {MAX_CHAIN_ERROR, 0, 0, "too many certificates in its chain"},
-    {CRL_CERT_REVOKED, 0, ALERT_CERTIFICATE_REVOKED, "revoked by its issuer %s"},
-    {CRL_MISSING, 0, 0, "no current revocation list of its issuer %s in --crl"},
-    {CRL_CERT_DATE_ERR, 0, 0, "no current revocation list of its issuer %s in --crl"},
+    {CRL_CERT_REVOKED, 23, ALERT_CERTIFICATE_REVOKED, "revoked by its issuer %s"},
+    {CRL_MISSING, 3, 0, "no current revocation list of its issuer %s in --crl"},
+    {CRL_CERT_DATE_ERR, 12, 0, "no current revocation list of its issuer %s in --crl"},
     {ASN_CRL_NO_SIGNER_E, 0, 0, "no current revocation list of its issuer %s in --crl"},
     {EXTKEYUSE_AUTH_E, 0, ALERT_UNSUPPORTED_CERTIFICATE,
      "not meant for clients (extendedKeyUsage without clientAuth)"},
@@ -83,6 +90,17 @@ static void refuse(struct clientcert *c, const WOLFSSL_X509_STORE_CTX *store, in
                    depth > 0 ? "in its chain, " : "", other, depth > 0 ? ": " : "", reason);
 }
 
+/* Puts the detail in the place of %s in the words, if they have one. */
+static void put_detail(char *text, size_t size, const char *words, const char *detail)
+{
+    const char *gap = strstr(words, "%s");
+
+    if (gap == NULL)
+        (void)snprintf(text, size, "%s", words);
+    else
+        (void)snprintf(text, size, "%.*s%s%s", (int)(gap - words), words, detail, gap + 2);
+}
+
 /* The library only says that it knows no issuer; the client may have shown one that is none. */
 static bool has_false_issuer(const WOLFSSL_X509_STORE_CTX *store, const struct certificate *bad)
 {
@@ -95,23 +113,45 @@ static bool has_false_issuer(const WOLFSSL_X509_STORE_CTX *store, const struct c
     return false;
 }
 
-/* Puts the library's verdict on the certificate at this depth into words. */
-static void refuse_fault(struct clientcert *c, const WOLFSSL_X509_STORE_CTX *store, int depth)
+static size_t find_fault(int error)
+{
+    size_t i = 0;
+
+    while (i < FAULTS && error != faults[i].error &&
+           (faults[i].imitated == 0 || error != faults[i].imitated))
+        i++;
+    return i;
+}
+
+/* The number of the fault that the library means; FAULTS if it means none of them. */
+static size_t name_fault(int error, const struct certificate *bad)
+{
+    time_t now = time(NULL);
+    size_t i = find_fault(error);
+
+    if (i == FAULTS && bad->version != 0 && bad->not_after < now)
+        return find_fault(ASN_AFTER_DATE_E);
+    if (i == FAULTS && bad->version != 0 && bad->not_before > now)
+        return find_fault(ASN_BEFORE_DATE_E);
+    return i;
+}
+
+/* Puts the library's verdict on the certificate at this depth into words. Returns faults[].error, or
+ * the library's own. */
+static int refuse_fault(struct clientcert *c, const WOLFSSL_X509_STORE_CTX *store, int depth)
 {
     struct certificate bad = {.version = 0};
     char detail[72] = "?", reason[160];
-    size_t i = 0;
+    bool known = x509_read(&bad, store->certs[depth].buffer, store->certs[depth].length) == 0;
+    size_t i = name_fault(store->error, &bad);
 
-    while (i < FAULTS && store->error != faults[i].error &&
-           (faults[i].imitated == 0 || store->error != faults[i].imitated))
-        i++;
     if (i == FAULTS) {
         (void)snprintf(reason, sizeof reason, "%s (wolfSSL error %d)",
                        wolfSSL_ERR_reason_error_string((unsigned long)store->error), store->error);
         refuse(c, store, depth, 0, reason);
-        return;
+        return store->error;
     }
-    if (x509_read(&bad, store->certs[depth].buffer, store->certs[depth].length) == 0) {
+    if (known) {
         if (faults[i].error == ASN_AFTER_DATE_E)
             x509_date(detail, sizeof detail, bad.not_after);
         else if (faults[i].error == ASN_BEFORE_DATE_E)
@@ -121,14 +161,27 @@ static void refuse_fault(struct clientcert *c, const WOLFSSL_X509_STORE_CTX *sto
     }
     const char *words = faults[i].words;
     if (faults[i].error == ASN_NO_SIGNER_E && has_false_issuer(store, &bad))
-        words = "its issuer %s is no CA (basicConstraints or keyUsage)";
-    const char *gap = strstr(words, "%s");
-    if (gap == NULL)
-        (void)snprintf(reason, sizeof reason, "%s", words);
-    else
-        (void)snprintf(reason, sizeof reason, "%.*s%s%s", (int)(gap - words), words, detail,
-                       gap + 2);
+        words = FALSE_ISSUER;
+    put_detail(reason, sizeof reason, words, detail);
     refuse(c, store, depth, faults[i].alert, reason);
+    return faults[i].error;
+}
+
+/* Refuses a certificate that is no issuer at its place above another one. From 5.7.2 on the library
+ * ends the handshake over it without a word to us. False if there is nothing to refuse. */
+static bool refuse_issuer(struct clientcert *c, const WOLFSSL_X509_STORE_CTX *store, int depth)
+{
+    struct certificate one, below;
+    char name[72], reason[160];
+
+    if (x509_read(&one, store->certs[depth].buffer, store->certs[depth].length) < 0 ||
+        x509_read(&below, store->certs[depth - 1].buffer, store->certs[depth - 1].length) < 0 ||
+        !one.is_ca || one.may_certify || !x509_same_name(one.subject, below.issuer))
+        return false;
+    identity_name(name, sizeof name, one.subject);
+    put_detail(reason, sizeof reason, FALSE_ISSUER, name);
+    refuse(c, store, depth - 1, 0, reason);
+    return true;
 }
 
 /* What the library lets pass and can be forged. Returns the reason or NULL. */
@@ -205,12 +258,17 @@ static int verify(int good, WOLFSSL_X509_STORE_CTX *store)
         return 0;
     if (store->totalCerts == 0)
         return good && c->mode == CLIENT_CERT_REQUEST;
-    if (!good && store->error_depth >= 0 && store->error_depth < store->totalCerts)
-        refuse_fault(c, store, store->error_depth);
+    int depth = store->error_depth, error = 0;
+    if (depth < 0 || depth >= store->totalCerts)
+        return 0;
+    if (!good && c->why[0] == '\0')
+        error = refuse_fault(c, store, depth);
+    if (PATH_LENGTH_IS_UNKNOWN_CA && error == ASN_PATHLEN_INV_E && depth > 0)
+        return 1;
     if (!good || c->why[0] != '\0')
         return 0;
-    if (store->error_depth > 0)
-        return 1; /* its turn comes in judge_chain() */
+    if (depth > 0)
+        return !refuse_issuer(c, store, depth); /* the rest comes in judge_chain() */
     c->verified = judge_chain(c, store);
     return c->verified;
 }

@@ -22,7 +22,8 @@ struct clientcert;
 
 /* Makes a context ask for client certificates, and loads CAs and lists into it. With CLIENT_CERT_OFF
  * there is nothing to do and *c is NULL, which all that follows take. Returns 0 and *c, which
- * clientcert_free() frees; or a negative errno and the reason in `why` (TLS_WHY_SIZE bytes). */
+ * clientcert_free() frees; or a negative errno and the reason in `why` (TLS_WHY_SIZE bytes). A CA that
+ * the library refuses is left out, as long as there is another one. */
 int clientcert_new(struct clientcert **c, struct WOLFSSL_CTX *context,
                    const struct clientcert_setup *setup, char *why);
 
@@ -42,7 +43,8 @@ bool clientcert_take_facts(const struct clientcert *c, struct client_facts *fact
 /* Frees it, and in the context what only verification needs. */
 void clientcert_free(struct clientcert *c, struct WOLFSSL_CTX *context);
 
-/* Tries to load CAs and lists, for --check. Returns 0, or a negative errno and the reason in `why`. */
+/* Tries to load CAs and lists, for --check. Returns 0, or a negative errno and the reason in `why`; with 0
+ * it says there of a CA that the library refuses, if there is one. */
 int clientcert_check(const struct clientcert_setup *setup, char *why);
 
 #endif

@@ -11,7 +11,7 @@ TOP = Path(__file__).resolve().parent.parent
 
 # A file includes only headers of lower layers, besides its own. Within a layer nobody knows anybody.
 LAYERS = [
-    ['alert', 'bytes', 'der', 'dialect', 'hello', 'io', 'jail_filter', 'log', 'memory', 'message', 'nearest', 'peer', 'pem', 'suites', 'ticket', 'utf8'],
+    ['alert', 'bytes', 'der', 'dialect', 'hello', 'io', 'jail_filter', 'log', 'memory', 'message', 'nearest', 'peer', 'pem', 'seed', 'suites', 'ticket', 'utf8'],
     ['activation', 'census', 'certs', 'child', 'config', 'decoy', 'dn', 'facts', 'notify', 'reframe', 'report', 'resumption', 'ruling', 'staple', 'trace', 'trust', 'wish', 'x509'],
     ['chain', 'environment', 'options'],
     ['choose', 'identity', 'jail', 'keys', 'policy', 'proxy', 'reasons', 'tickets', 'ucspi_ends'],
