@@ -55,10 +55,13 @@ static _Noreturn void serve(struct listener *l, struct connection *c)
     activation_close_listeners(l->sockets);
     io_close(&l->signals);
     notify_close(&l->notify);
+    log_child();
     activation_complete(c);
     log_about(c->client.text);
+    int status = monitor_run(c, l->o, l->before, l->gate, &l->provision);
+    log_finish();
     /* Not exit(): what was registered to be done then is the listener's. */
-    _exit(monitor_run(c, l->o, l->before, l->gate, &l->provision));
+    _exit(status);
 }
 
 /* The system has run short of something: to try again at once would only spin. */
@@ -296,16 +299,18 @@ static bool unused(const struct listener *l, bool quiet)
 
 static void watch(struct listener *l)
 {
-    struct pollfd p[1 + ACTIVATION_SOCKETS_MAX];
+    struct pollfd p[1 + LOG_POLLS + ACTIVATION_SOCKETS_MAX];
+    struct pollfd *for_log = p + 1, *for_clients = for_log + LOG_POLLS;
 
     while (l->told == 0 || l->census.count > 0) {
         io_time next = keep_time(l);
         size_t sockets = l->sockets->count;
         p[0] = (struct pollfd){.fd = l->signals, .events = POLLIN};
+        log_poll(for_log);
         for (size_t i = 0; i < sockets; i++)
-            p[1 + i] =
+            for_clients[i] =
                 (struct pollfd){.fd = l->pause_to == 0 ? l->sockets->fds[i] : -1, .events = POLLIN};
-        int n = poll(p, 1 + sockets, io_remaining(next));
+        int n = poll(p, 1 + LOG_POLLS + sockets, io_remaining(next));
         if (n < 0 && errno != EINTR)
             pause_for(l, "cannot wait for clients", -errno);
         if (unused(l, n == 0)) {
@@ -314,6 +319,7 @@ static void watch(struct listener *l)
         }
         if (n <= 0)
             continue;
+        log_polled(for_log);
         if (p[0].revents != 0) {
             take_signals(l);
             continue; /* perhaps there are new certificates for whoever is waiting */
@@ -321,7 +327,7 @@ static void watch(struct listener *l)
         if (renewal_due(&l->renewal))
             renew(l);
         for (size_t i = 0; i < sockets; i++)
-            if (p[1 + i].revents != 0)
+            if (for_clients[i].revents != 0)
                 accept_some(l, i);
     }
 }
@@ -390,6 +396,7 @@ int listener_run(struct listeners *sockets, const struct options *o, const struc
                          .signals = -1};
 
     notify_open(&l.notify);
+    log_share();
     int status = begin(&l);
     if (status == 0) {
         log_sockets(sockets);

@@ -1,25 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "log.h"
 
+#include "delivery.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
-
-/* How long the first line that finds standard error full waits for room: a reader that is alive makes
- * some within that time. */
-#define TRIES 10
-#define TRY_MS 100
 
 static struct {
     enum log_target target;
@@ -29,35 +23,22 @@ static struct {
     log_taker *take;
     void *who;
     char client[160];
-    int way[2]; /* a pipe of our own on the way to standard error, if that is one; else -1 */
-    bool stuck; /* nobody reads there: lines are lost without waiting again */
-} the_log = {.target = LOG_TO_STDERR, .level = LOG_NORMAL, .way = {-1, -1}};
-
-/* Whether a pipe waits for room is a property of its open end, which others hold, too, and want to wait.
- * But splice(2) from one pipe to another can be told not to. */
-static void make_way(void)
-{
-    struct stat s;
-
-    if (the_log.way[0] >= 0 || fstat(STDERR_FILENO, &s) != 0 || !S_ISFIFO(s.st_mode))
-        return;
-    if (pipe2(the_log.way, O_CLOEXEC | O_NONBLOCK) != 0)
-        the_log.way[0] = the_log.way[1] = -1;
-}
+} the_log = {.target = LOG_TO_STDERR};
 
 void log_open(enum log_target target, enum log_level level)
 {
     the_log.target = target;
     the_log.level = level;
     if ((target & LOG_TO_STDERR) != 0)
-        make_way();
+        delivery_open(DELIVERY_STDERR);
+    if (target == LOG_TO_SYSLOG)
+        delivery_open(DELIVERY_SYSLOG);
     if ((target & LOG_TO_SYSLOG) == 0)
         return;
-    /* syslog(3) writes local time: the zone is read now, while files may still be opened. */
+    /* The lines have local time: the zone is read now, while files may still be opened. */
     time_t now = time(NULL);
     struct tm local;
     (void)localtime_r(&now, &local);
-    openlog("postern", LOG_PID | LOG_NDELAY, LOG_MAIL);
 }
 
 void log_as_json(void)
@@ -79,59 +60,6 @@ void log_redirect(log_taker *take, void *who)
 void log_suspend(bool suspended)
 {
     the_log.suspended = suspended;
-}
-
-static ssize_t by_splice(const char *line, size_t len)
-{
-    char rubbish[PIPE_BUF];
-    ssize_t n = write(the_log.way[1], line, len);
-
-    if (n <= 0)
-        return n;
-    n = splice(the_log.way[0], NULL, STDERR_FILENO, NULL, (size_t)n, SPLICE_F_NONBLOCK);
-    if (n < (ssize_t)len) {
-        int saved = errno;
-        (void)!read(the_log.way[0], rubbish, sizeof rubbish);
-        errno = saved;
-    }
-    return n;
-}
-
-/* Writes to standard error without waiting, as far as that is possible: -1 with EAGAIN if it is full. */
-static ssize_t put(const char *line, size_t len)
-{
-    ssize_t n = -1;
-
-    if (the_log.way[0] >= 0)
-        n = by_splice(line, len);
-    else
-        n = sendto(STDERR_FILENO, line, len, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
-    if (n < 0 && errno != EAGAIN && errno != EINTR && errno != EPIPE)
-        n = write(STDERR_FILENO, line, len);
-    return n;
-}
-
-/* A session must not wait for whoever should read the log. */
-static void put_all(const char *line, size_t len)
-{
-    struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
-
-    for (int tries = 0; len > 0;) {
-        ssize_t n = put(line, len);
-        if (n > 0) {
-            line += n;
-            len -= (size_t)n;
-            the_log.stuck = false;
-        } else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
-            return;
-        } else if (errno == EAGAIN) {
-            if (the_log.stuck || ++tries > TRIES) {
-                the_log.stuck = true;
-                return;
-            }
-            (void)poll(&p, 1, TRY_MS);
-        }
-    }
 }
 
 /* A line under construction; what does not fit is cut. */
@@ -189,21 +117,62 @@ static void begin_line(struct line *l)
         add(l, "client=%s ", the_log.client);
 }
 
+/* Begins a line for syslog (RFC 3164 section 4.1), whose facility is mail. */
+static void begin_syslog(struct line *l, int priority)
+{
+    time_t now = time(NULL);
+    struct tm local;
+    char date[32] = "";
+
+    if (localtime_r(&now, &local) != NULL)
+        (void)strftime(date, sizeof date, "%b %e %H:%M:%S", &local);
+    add(l, "<%d>%s postern[%ld]: ", LOG_MAIL | priority, date, (long)getpid());
+}
+
+/* Puts a finished text where lines go, with all that belongs to a line there, at once: so lines of
+ * several processes don't mix. */
+static void put(enum delivery_way way, int priority, const char *text)
+{
+    struct line whole = {.len = 0};
+    const char *end = way == DELIVERY_STDERR ? "\n" : "";
+
+    if (way == DELIVERY_SYSLOG)
+        begin_syslog(&whole, priority);
+    else if (!the_log.json)
+        add(&whole, "postern[%ld]: ", (long)getpid());
+    add(&whole, "%.*s%s", (int)(sizeof whole.text - whole.len - 2), text, end);
+    delivery_put(way, whole.text, whole.len);
+}
+
+/* Tells how many lines are missing before what comes now. */
+static void tell_lost(enum delivery_way way)
+{
+    struct line l = {.len = 0};
+    unsigned long lost = delivery_take_lost(way);
+
+    if (lost == 0)
+        return;
+    if (the_log.json)
+        begin_json(&l, LOG_ERR);
+    add(&l, "%s%lu lines of the log are lost: its reader was too slow, or gone%s",
+        the_log.json ? ", \"message\": \"" : "", lost, the_log.json ? "\"}" : "");
+    put(way, LOG_ERR, l.text);
+}
+
+static void deliver_to(enum delivery_way way, int priority, const struct line *l)
+{
+    delivery_open(way);
+    tell_lost(way);
+    put(way, priority, l->text);
+}
+
 /* Sends a finished line to where the log goes. */
 static void deliver(int priority, const struct line *l)
 {
-    struct line whole = {.len = 0};
-
-    if ((the_log.target & LOG_TO_STDERR) != 0) {
-        if (!the_log.json)
-            add(&whole, "postern[%ld]: ", (long)getpid());
-        add(&whole, "%.*s", (int)(sizeof whole.text - whole.len - 2), l->text);
-        add(&whole, "\n");
-        /* All of a line at once, so that lines of several processes don't mix. */
-        put_all(whole.text, whole.len);
-    }
+    if ((the_log.target & LOG_TO_STDERR) != 0)
+        deliver_to(DELIVERY_STDERR, priority, l);
     if ((the_log.target & LOG_TO_SYSLOG) != 0)
-        syslog(priority, "%s", l->text);
+        deliver_to(DELIVERY_SYSLOG, priority, l);
 }
 
 /* `time` is what stands behind the text, and in JSON as a field; NULL: nothing. */
@@ -358,4 +327,38 @@ char *log_escape(char *dst, size_t size, const void *text, size_t len)
 char *log_sentence(char *dst, size_t size, const void *text, size_t len)
 {
     return escape(dst, size, text, len, "");
+}
+
+/* Tells what is missing wherever there is room for it. */
+static void tell_all_lost(void)
+{
+    tell_lost(DELIVERY_STDERR);
+    tell_lost(DELIVERY_SYSLOG);
+}
+
+void log_poll(struct pollfd p[LOG_POLLS])
+{
+    delivery_poll(p);
+}
+
+void log_polled(const struct pollfd p[LOG_POLLS])
+{
+    if (delivery_polled(p))
+        tell_all_lost();
+}
+
+void log_share(void)
+{
+    delivery_share();
+}
+
+void log_child(void)
+{
+    delivery_child();
+}
+
+void log_finish(void)
+{
+    if (delivery_finish())
+        tell_all_lost();
 }

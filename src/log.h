@@ -3,6 +3,8 @@
 #ifndef POSTERN_LOG_H
 #define POSTERN_LOG_H
 
+#include "delivery.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,8 +35,9 @@ void log_redirect(log_taker *take, void *who);
 void log_suspend(bool suspended);
 
 /* Each writes one line, in which log_sentence() has made everything printable. errors always; notes
- * unless LOG_QUIET; details only with LOG_VERBOSE. A line that can't be written is lost, and one for a
- * standard error that is full soon is, too: a connection must neither die of its log nor wait for it. */
+ * unless LOG_QUIET; details only with LOG_VERBOSE. A line whose
+ * reader has no room now is kept a while, see log_poll(); one that can't be written is lost, and a later
+ * line says how many were: a connection must neither die of its log nor wait for it. */
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_detail(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -63,5 +66,19 @@ char *log_escape(char *dst, size_t size, const void *text, size_t len);
 
 /* The same for text that may be several words: spaces, quotes and backslashes stay. */
 char *log_sentence(char *dst, size_t size, const void *text, size_t len);
+
+/* For a process with a loop: log_poll() says what to wait for besides, and log_polled() sends what has
+ * room then. No descriptor to wait for is -1. */
+#define LOG_POLLS DELIVERY_POLLS
+void log_poll(struct pollfd p[LOG_POLLS]);
+void log_polled(const struct pollfd p[LOG_POLLS]);
+
+/* Says in a listener that it will have children, and in each of them that it is one. What they can't send
+ * themselves at their end, the listener does. */
+void log_share(void);
+void log_child(void);
+
+/* Ends the log: what is kept gets a last second, or is handed to the listener. */
+void log_finish(void);
 
 #endif

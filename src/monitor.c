@@ -263,16 +263,19 @@ static void watch(struct session *s)
     struct child *children[] = {&s->gate_process, &s->handler, &s->plaintext_handler};
 
     while (s->gate_process.pid > 0 || s->handler.pid > 0 || s->plaintext_handler.pid > 0) {
-        struct pollfd p[] = {{.fd = s->signals, .events = POLLIN},
-                             {.fd = s->gate, .events = POLLIN},
-                             {.fd = s->handler.errors, .events = POLLIN},
-                             {.fd = s->plaintext_handler.errors, .events = POLLIN}};
+        struct pollfd p[4 + LOG_POLLS] = {{.fd = s->signals, .events = POLLIN},
+                                          {.fd = s->gate, .events = POLLIN},
+                                          {.fd = s->handler.errors, .events = POLLIN},
+                                          {.fd = s->plaintext_handler.errors, .events = POLLIN}};
+        log_poll(p + 4);
         io_time next = 0;
         for (int i = 0; i < 3; i++)
             next = io_earlier(next, child_next(children[i]));
         int n = poll(p, sizeof p / sizeof p[0], io_remaining(next));
         if (n < 0 && errno != EINTR)
             cannot_poll(s, errno);
+        if (n > 0)
+            log_polled(p + 4);
         if (n > 0 && p[1].revents != 0)
             (void)answer_one(s);
         if (n > 0 && p[2].revents != 0)

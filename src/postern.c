@@ -98,6 +98,7 @@ int main(int argc, char **argv)
 
     if (monitor_begin_signals(&before) < 0 || io_fill_standard() < 0) {
         log_error("cannot set up signals and standard descriptors: %s", strerror(errno));
+        log_finish();
         return EX_OSERR;
     }
     open_first_log();
@@ -124,5 +125,6 @@ int main(int argc, char **argv)
         }
     }
     options_free(&o);
+    log_finish();
     return status;
 }

@@ -84,11 +84,13 @@ int renewal_begin(struct renewal *r)
     look(r->o, r->stamps);
     pid_t pid = fork();
     if (pid == 0) {
+        log_child();
         int rc = vault_load(&v, r->o);
         if (rc == 0)
             rc = vault_unlock(&v, r->o, false);
         if (rc == 0)
             rc = trust_read(&t, r->o);
+        log_finish();
         _exit(rc == 0 ? EX_OK : EX_CONFIG);
     }
     if (pid < 0) {

@@ -11,11 +11,13 @@ TOP = Path(__file__).resolve().parent.parent
 
 # A file includes only headers of lower layers, besides its own. Within a layer nobody knows anybody.
 LAYERS = [
-    ['alert', 'bytes', 'der', 'dialect', 'hello', 'io', 'jail_filter', 'log', 'memory', 'message', 'nearest', 'peer', 'pem', 'seed', 'suites', 'ticket', 'utf8'],
-    ['activation', 'census', 'certs', 'child', 'config', 'decoy', 'dn', 'facts', 'notify', 'reframe', 'report', 'resumption', 'ruling', 'staple', 'trace', 'trust', 'wish', 'x509'],
-    ['chain', 'environment', 'options'],
-    ['choose', 'identity', 'jail', 'keys', 'policy', 'proxy', 'reasons', 'tickets', 'ucspi_ends'],
-    ['ask', 'client_ca', 'clientca', 'handler', 'opening', 'ticket_file', 'ucspi', 'vault'],
+    ['alert', 'bytes', 'der', 'dialect', 'hello', 'io', 'jail_filter', 'memory', 'message', 'nearest', 'outlet', 'peer', 'pem', 'seed', 'suites', 'ticket', 'utf8'],
+    ['census', 'decoy', 'delivery', 'dn', 'facts', 'reframe', 'resumption', 'ruling', 'staple', 'trust', 'wish', 'x509'],
+    ['environment', 'log'],
+    ['activation', 'certs', 'chain', 'child', 'config', 'notify', 'report', 'trace', 'ucspi_ends'],
+    ['choose', 'keys', 'options', 'ucspi'],
+    ['identity', 'jail', 'policy', 'proxy', 'reasons', 'tickets'],
+    ['ask', 'client_ca', 'clientca', 'handler', 'opening', 'ticket_file', 'vault'],
     ['check_certs', 'clientcert', 'gate_trace', 'load', 'lobby', 'monitor_trace', 'provision', 'relay'],
     ['check_clients', 'renewal', 'session', 'tls'],
     ['answer', 'check', 'client', 'end', 'summary'],

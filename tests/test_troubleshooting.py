@@ -596,6 +596,31 @@ def no_process_left(the):
             return server.wait().log
 
 
+@logs('number lines of the log are lost: its reader was too slow, or gone')
+def without_a_reader(the):
+    """Standard error is a full pipe until the handler has said more than is kept."""
+    fifo = the.folder / 'full'
+    os.mkfifo(fifo)
+    with open(os.open(fifo, os.O_RDWR | os.O_NONBLOCK), 'r+b', buffering=0) as pipe:
+        while pipe.write(b'\n' * 4096):
+            pass
+        server = the.serve(ECHO, '-v', launcher=lambda command, folder, **more: wait.Waiting(
+            ['/bin/sh', '-c', 'exec "$@" 2>"$0"', str(fifo), *command], folder, **more))
+        for _ in range(60):
+            with server.connect() as connection:
+                connection.sendall(b'EHLO me\r\n')
+                tls.ended(connection)
+        server.has_monitors(0)
+        text = b''
+
+        def told():
+            nonlocal text
+            text += pipe.read(1 << 20) or b''
+            return b'are lost' in text
+        processes.until(told, 'a line about lost ones')
+        return text.decode()
+
+
 def full(the, option):
     server = the.waits(option)
     with the.talk(server) as client:
