@@ -22,6 +22,7 @@ limit.set_default()
 
 def pytest_configure(config):
     config.addinivalue_line('markers', 'big(n): a table of which every n-th row will do, unless MATRIX=all')
+    config.addinivalue_line('markers', 'not_sanitized(why): a sanitizer gets in the way of this test (make asan)')
     config.addinivalue_line('markers', 'leaves(name): this test may leave processes of that name behind')
     processes.become_subreaper()
     if os.getuid() == 0:
@@ -29,18 +30,23 @@ def pytest_configure(config):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)    # nohup ignores it, and so would all that we start
 
 
-def pytest_collection_modifyitems(config, items):
+def rows_left_out(items):
     """Of big tables a part is run, always the same, so that make check stays short; with MATRIX=all they are whole."""
     if os.environ.get('MATRIX') == 'all':
         return
     rows = Counter()
-    left_out = []
     for item in items:
         marker = item.get_closest_marker('big')
         if marker:
             rows[item.originalname, item.fspath] += 1
             if rows[item.originalname, item.fspath] % marker.args[0] != 1:
-                left_out.append(item)
+                yield item
+
+
+def pytest_collection_modifyitems(config, items):
+    left_out = [*rows_left_out(items)]
+    if os.environ.get('SANITIZED'):
+        left_out += [item for item in items if item.get_closest_marker('not_sanitized')]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in set(left_out)]
 

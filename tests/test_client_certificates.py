@@ -685,6 +685,7 @@ def dirty_kilobytes(pid):
         return sum(int(line.split()[1]) for line in file if line.startswith('Private_Dirty'))
 
 
+@pytest.mark.not_sanitized("a sanitizer's memory is its own")
 def test_many_cas_cost_a_session_no_memory(gate, pki, certs):
     """What 150 CAs take while the handshake lasts is given back."""
     pair = GOOD['ecdsa'](certs)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.not_sanitized('has nothing to do with it')
+
 COMPLETION = Path(__file__).resolve().parent.parent / 'src/completion'
 TIMEOUT = 60
 

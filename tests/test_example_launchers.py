@@ -21,6 +21,8 @@ import pytest
 from harness import boot, clients, daemons, debian, examples, launch, ports, processes
 from harness.examples import Port, Running, Unit, script, text, texts, visit
 
+pytestmark = pytest.mark.not_sanitized('the environment that a sanitizer needs does not get through')
+
 CONF = 'cert = {cert}\nkey = {key}\n'
 MAILUTILS = daemons.MAILUTILS_CONF.format()
 

@@ -12,6 +12,8 @@ import pytest
 from harness import clients, tls
 from harness.tls import TLS10, TLS11, TLS12, TLS13, X448, client_hello, extension, record
 
+pytestmark = pytest.mark.not_sanitized("a sanitizer's libraries and descriptors are its own")
+
 CONFIG, USAGE, PROTOCOL = os.EX_CONFIG, os.EX_USAGE, os.EX_PROTOCOL
 SSL30 = 0x0300
 FATAL = 2

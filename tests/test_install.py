@@ -15,6 +15,8 @@ import pytest
 
 from harness import processes, tls
 
+pytestmark = pytest.mark.not_sanitized('has nothing to do with it')
+
 TOP = Path(__file__).resolve().parent.parent
 NOT_SOURCES = shutil.ignore_patterns('__pycache__', '.pytest_cache', '*.pyc')
 INSTALLED_FROM = ['src', 'man', 'examples', 'README', 'COPYING', 'Makefile', 'tests/packages']

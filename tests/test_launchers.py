@@ -7,6 +7,7 @@ from harness import clients, launch
 
 HANDLER = ['/bin/sh', '-c', 'env; echo; while read -r line; do echo "got $line"; done']
 
+SLOW_TO_END = pytest.mark.not_sanitized('this launcher does not wait for what it started, which takes longer to end then')
 ALL = [(launcher, family) for launcher in launch.REAL for family in launcher.families]
 INTERNET = [(launcher, family) for launcher, family in ALL
             if family != 'unix' and not issubclass(launcher, launch.SocatPair)]
@@ -14,6 +15,7 @@ KNOWN = ('PROTO', 'TCP', 'REMOTE_', 'SSL_', 'TLS', 'LISTEN_', 'POSTERN_')
 
 
 def table(rows):
+    rows = [pytest.param(*row, marks=[SLOW_TO_END] if issubclass(row[0], launch.SocatPair) else []) for row in rows]
     return pytest.mark.parametrize('launcher, family', rows, ids=lambda value: getattr(value, '__name__', value))
 
 

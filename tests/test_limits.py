@@ -22,6 +22,8 @@ import pytest
 from harness import debian, faults, launch, processes, tls
 from harness.tls import record
 
+pytestmark = pytest.mark.not_sanitized("a sanitizer's memory and time are its own")
+
 TEMPFAIL = os.EX_TEMPFAIL
 RECORD = 16384
 CROWD = 200

@@ -25,7 +25,8 @@ VERSIONS = ['1.2', '1.3']
 PIECE = 16
 PUBLIC = {'pub', 'modulus'}
 
-pytestmark = pytest.mark.skipif(os.getuid() != 0, reason='reading the memory of others needs root')
+pytestmark = [pytest.mark.skipif(os.getuid() != 0, reason='reading the memory of others needs root'),
+              pytest.mark.not_sanitized('a sanitizer keeps copies of memory')]
 
 
 # What to look for

@@ -393,6 +393,7 @@ def come_back(client, here, there, version, expected, age):
     return got
 
 
+@pytest.mark.not_sanitized('faketime wants to be loaded first, and so does a sanitizer')
 @both_versions
 @pytest.mark.parametrize('later, expected', [(3600, 'Resumed'), (7190, 'Resumed'), (7210, 'Initial'), (-90, 'Initial')])
 @pytest.mark.usefixtures('linked')
@@ -403,6 +404,7 @@ def test_a_ticket_is_good_for_two_hours(begin, client, later, expected, version)
     assert (EXPIRED in server.log()) == (expected == 'Initial')
 
 
+@pytest.mark.not_sanitized('faketime wants to be loaded first, and so does a sanitizer')
 @both_versions
 @pytest.mark.usefixtures('linked')
 def test_ticket_lifetime_says_for_how_long_it_is_good(begin, client, version):
