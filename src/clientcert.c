@@ -19,7 +19,6 @@
 #include <wolfssl/wolfcrypt/error-crypt.h>
 #include <wolfssl/wolfcrypt/sha256.h>
 
-#define RSA_BITS_MIN 2048
 #define FALSE_ISSUER "its issuer %s is no CA (basicConstraints or keyUsage)"
 #define NOT_VERSION_3 "not of X.509 version 3 (made without any extension)"
 #define CHAIN_MAX 6 /* certificates that a client may send */
@@ -219,7 +218,7 @@ static int fingerprint(char *text, size_t size, const WOLFSSL_BUFFER_INFO *der)
     return 0;
 }
 
-/* The library is content: looks at the whole chain with our own eyes. True if we are, too. */
+/* Applies our stricter checks to a chain that the library has accepted. True if they hold. */
 static bool judge_chain(struct clientcert *c, const WOLFSSL_X509_STORE_CTX *store)
 {
     struct certificate one;

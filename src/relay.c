@@ -13,10 +13,10 @@
 /* How often over its grace a handler may go on that still has output for its client. */
 #define GRACE_FACTOR 10
 
-/* After how many turns without a pause orders are looked for. */
+/* Rounds without a pause after which orders are looked for. */
 #define ROUNDS 64
 
-/* For how many turns who had nothing to say is left alone, as long as the other has. */
+/* Rounds to skip a descriptor after EAGAIN, as long as the other one moves. */
 #define QUIET_ROUNDS 8
 
 /* One direction. */
@@ -36,8 +36,8 @@ struct state {
     bool handler_ended; /* nothing more will be read from the handler */
     bool handler_exited;
     bool draining;
-    unsigned client_quiet;  /* for so many rounds the client isn't asked again: it had nothing */
-    unsigned handler_quiet; /* ... nor the handler */
+    unsigned client_quiet;  /* rounds for which the client is not read: it had nothing */
+    unsigned handler_quiet; /* rounds for which the handler is not read */
     bool heard;             /* the handler has said something */
     bool greeting;          /* the handler's greeting is not whole yet */
     bool held;              /* a greeting that says no waits for the client's first command */
@@ -107,8 +107,8 @@ static bool wants_client(const struct state *s)
            s->r->ops->may_read(s->r->client);
 }
 
-/* Who had nothing to read is not asked in each round of a busy session, at a system call for nothing.
- * wait() hears of it at once. */
+/* Counts a skipped round. A read that finds nothing would cost a system call in each round of a busy
+ * session; wait() notices new bytes at once. */
 static bool is_quiet(unsigned *rounds)
 {
     if (*rounds == 0)

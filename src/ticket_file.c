@@ -57,7 +57,7 @@ static int parse_line(struct ticket_key *k, const uint8_t *line, size_t len)
     return tickets_name_key(k);
 }
 
-static int parse_lines(struct tickets *t, const uint8_t *text, size_t len, size_t *line)
+static enum key_text parse_lines(struct tickets *t, const uint8_t *text, size_t len, size_t *line)
 {
     for (*line = 1; len > 0; (*line)++) {
         const uint8_t *newline = memchr(text, '\n', len);
@@ -68,10 +68,9 @@ static int parse_lines(struct tickets *t, const uint8_t *text, size_t len, size_
             used--;
         if (used > 0 && text[0] != '#') {
             if (t->count == TICKET_KEYS_MAX)
-                return -E2BIG;
-            int rc = parse_line(&t->keys[t->count], text, used);
-            if (rc < 0)
-                return rc;
+                return KEY_TEXT_TOO_MANY;
+            if (parse_line(&t->keys[t->count], text, used) < 0)
+                return KEY_TEXT_WRONG;
             t->count++;
         }
         text += whole;
@@ -81,40 +80,41 @@ static int parse_lines(struct tickets *t, const uint8_t *text, size_t len, size_
             len--;
         }
     }
-    return t->count > 0 ? 0 : -ENOKEY;
+    return t->count > 0 ? KEY_TEXT_GOOD : KEY_TEXT_EMPTY;
 }
 
-int ticket_file_parse(struct tickets *t, const uint8_t *text, size_t len, size_t *line)
+enum key_text ticket_file_parse(struct tickets *t, const uint8_t *text, size_t len, size_t *line)
 {
     t->count = 0;
-    int rc = parse_lines(t, text, len, line);
-    if (rc < 0) {
+    enum key_text result = parse_lines(t, text, len, line);
+    if (result != KEY_TEXT_GOOD) {
         explicit_bzero(t->keys, sizeof t->keys);
         t->count = 0;
     }
-    return rc;
+    return result;
 }
 
 int ticket_file_read(struct tickets *t, const char *file)
 {
     size_t len, line = 0;
+    enum key_text result = KEY_TEXT_WRONG;
     int rc = certs_read_file(file, true, t->text, sizeof t->text, &len);
 
     t->count = 0;
     if (rc == 0) {
-        rc = ticket_file_parse(t, t->text, len, &line);
-        if (rc == -ENOKEY)
+        result = ticket_file_parse(t, t->text, len, &line);
+        if (result == KEY_TEXT_EMPTY)
             log_error("%s: no ticket key in it: `postern --new-ticket-key=%s' makes one", file,
                       file);
-        else if (rc == -E2BIG)
+        else if (result == KEY_TEXT_TOO_MANY)
             log_error("%s: line %zu: more than %d ticket keys", file, line, TICKET_KEYS_MAX);
-        else if (rc < 0)
+        else if (result == KEY_TEXT_WRONG)
             log_error("%s: line %zu: no ticket key: wants a date like 2025-01-31T12:00:00Z, one "
                       "space and 64 hexadecimal digits",
                       file, line);
     }
     explicit_bzero(t->text, len);
-    return rc;
+    return rc == 0 && result != KEY_TEXT_GOOD ? -EINVAL : rc;
 }
 
 /* The file as it is to be, into t->text. Returns its length. */

@@ -12,9 +12,17 @@
  * returns a negative errno; then no key is left in *t. */
 int ticket_file_read(struct tickets *t, const char *file);
 
-/* The same for a file's text. *line is where it is wrong. Returns 0, -ENOKEY if there is no key in it,
- * -E2BIG for too many, or -EINVAL; logs nothing. */
-int ticket_file_parse(struct tickets *t, const uint8_t *text, size_t len, size_t *line);
+/* What a file's text is found to be. */
+enum key_text {
+    KEY_TEXT_GOOD,
+    KEY_TEXT_EMPTY,    /* there is no key in it */
+    KEY_TEXT_TOO_MANY, /* more keys than TICKET_KEYS_MAX */
+    KEY_TEXT_WRONG     /* a line is no key */
+};
+
+/* Reads the keys of a file's text; *line is where it is wrong, and then no key is left in *t. Logs
+ * nothing. */
+enum key_text ticket_file_parse(struct tickets *t, const uint8_t *text, size_t len, size_t *line);
 
 /* Puts a new key first in a file and keeps the first of the others, TICKET_FILE_KEPT in all; makes a
  * file that is not there. Whoever reads at that moment sees the old file or the new one, whose owner

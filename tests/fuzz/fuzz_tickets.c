@@ -31,14 +31,14 @@ static void parse_file(const uint8_t *data, size_t size)
     static const struct ticket_key none;
     static struct tickets t;
     size_t line = 0;
-    int rc = ticket_file_parse(&t, data, size, &line);
+    enum key_text result = ticket_file_parse(&t, data, size, &line);
 
     CHECK(line >= 1 && line <= size + 1);
-    if (rc == 0) {
+    if (result == KEY_TEXT_GOOD) {
         CHECK(t.count > 0 && t.count <= TICKET_KEYS_MAX);
         CHECK(size >= t.count * 2 * TICKETS_KEY_SIZE);
     } else {
-        CHECK(rc == -EINVAL || rc == -ENOKEY || rc == -E2BIG);
+        CHECK(result <= KEY_TEXT_WRONG);
         CHECK(t.count == 0);
         for (size_t i = 0; i < TICKET_KEYS_MAX; i++)
             CHECK(memcmp(&t.keys[i], &none, sizeof none) == 0);

@@ -29,7 +29,7 @@
 #define LINE_B DATE " " HEX_B "\n"
 #define FIVE LINE_A LINE_A LINE_A LINE_A LINE_A
 
-static int parse(struct tickets *t, const char *text, size_t *line)
+static enum key_text parse(struct tickets *t, const char *text, size_t *line)
 {
     memset(t, 0, sizeof *t);
     return ticket_file_parse(t, (const uint8_t *)text, strlen(text), line);
@@ -53,7 +53,7 @@ static void texts_that_are_well_formed_give_their_keys(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct tickets t;
         size_t line;
-        if (parse(&t, cases[i].text, &line) != 0 || t.count != cases[i].count)
+        if (parse(&t, cases[i].text, &line) != KEY_TEXT_GOOD || t.count != cases[i].count)
             fail_msg("%s: %zu keys", cases[i].name, t.count);
         for (uint8_t k = 0; k < sizeof t.keys[0].key; k++)
             assert_int_equal(t.keys[0].key[k], k);
@@ -66,32 +66,32 @@ static void texts_that_are_not_say_in_which_line_and_leave_no_key(void **state)
     (void)state;
     static const struct {
         const char *name, *text;
-        int result;
+        enum key_text result;
         size_t line;
     } cases[] = {
-        {"empty", "", -ENOKEY, 1},
-        {"only a comment", "# nothing\n", -ENOKEY, 2},
-        {"nine keys", FIVE LINE_A LINE_A LINE_A LINE_B, -E2BIG, 9},
-        {"no date", HEX_A "\n", -EINVAL, 1},
-        {"a date that is none", "2025-13-31T12:00:00Z " HEX_A "\n", -EINVAL, 1},
-        {"a date without its Z", "2025-01-31T12:00:000 " HEX_A "\n", -EINVAL, 1},
-        {"two spaces", DATE "  " HEX_A "\n", -EINVAL, 1},
-        {"a tab", DATE "\t" HEX_A "\n", -EINVAL, 1},
-        {"a space before it", " " LINE_A, -EINVAL, 1},
-        {"a short key behind a good one", LINE_A DATE " 0011\n", -EINVAL, 2},
-        {"a long key", DATE " " HEX_A "00\n", -EINVAL, 1},
-        {"no hexadecimal digit", "# x\n" DATE " g" HEX_A + 1, -EINVAL, 1},
-        {"PEM", "-----BEGIN PRIVATE KEY-----\n", -EINVAL, 1},
-        {"two keys in one line", DATE " " HEX_A " " LINE_B, -EINVAL, 1},
+        {"empty", "", KEY_TEXT_EMPTY, 1},
+        {"only a comment", "# nothing\n", KEY_TEXT_EMPTY, 2},
+        {"nine keys", FIVE LINE_A LINE_A LINE_A LINE_B, KEY_TEXT_TOO_MANY, 9},
+        {"no date", HEX_A "\n", KEY_TEXT_WRONG, 1},
+        {"a date that is none", "2025-13-31T12:00:00Z " HEX_A "\n", KEY_TEXT_WRONG, 1},
+        {"a date without its Z", "2025-01-31T12:00:000 " HEX_A "\n", KEY_TEXT_WRONG, 1},
+        {"two spaces", DATE "  " HEX_A "\n", KEY_TEXT_WRONG, 1},
+        {"a tab", DATE "\t" HEX_A "\n", KEY_TEXT_WRONG, 1},
+        {"a space before it", " " LINE_A, KEY_TEXT_WRONG, 1},
+        {"a short key behind a good one", LINE_A DATE " 0011\n", KEY_TEXT_WRONG, 2},
+        {"a long key", DATE " " HEX_A "00\n", KEY_TEXT_WRONG, 1},
+        {"no hexadecimal digit", "# x\n" DATE " g" HEX_A + 1, KEY_TEXT_WRONG, 1},
+        {"PEM", "-----BEGIN PRIVATE KEY-----\n", KEY_TEXT_WRONG, 1},
+        {"two keys in one line", DATE " " HEX_A " " LINE_B, KEY_TEXT_WRONG, 1},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         static const struct ticket_key none;
         struct tickets t;
         size_t line;
-        int rc = parse(&t, cases[i].text, &line);
-        if (rc != cases[i].result || line != cases[i].line)
-            fail_msg("%s: %d in line %zu", cases[i].name, rc, line);
+        enum key_text result = parse(&t, cases[i].text, &line);
+        if (result != cases[i].result || line != cases[i].line)
+            fail_msg("%s: %d in line %zu", cases[i].name, (int)result, line);
         assert_int_equal(t.count, 0);
         assert_memory_equal(&t.keys[0], &none, sizeof none);
     }
@@ -502,8 +502,8 @@ static void a_file_that_is_wrong_is_neither_used_nor_replaced(void **state)
     } cases[] = {
         {"malformed", LINE_A "rubbish\n", 0600, -EINVAL,
          "line 2: no ticket key: wants a date like"},
-        {"no key", "# none\n", 0600, -ENOKEY, "no ticket key in it: `postern --new-ticket-key="},
-        {"too many", FIVE FIVE, 0600, -E2BIG, "line 9: more than 8 ticket keys"},
+        {"no key", "# none\n", 0600, -EINVAL, "no ticket key in it: `postern --new-ticket-key="},
+        {"too many", FIVE FIVE, 0600, -EINVAL, "line 9: more than 8 ticket keys"},
         {"for all to read", LINE_A, 0644, -EPERM, "others may read or change it"},
     };
 
