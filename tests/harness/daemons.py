@@ -250,7 +250,7 @@ def dovecot_conf():
 @contextmanager
 def dovecot_process(program):
     with mail_user() as user, dovecot_conf() as (_, conf):
-        argv = debian.inside('/usr/bin/env', f'USER={user.name}', f'HOME={user.home}',
+        argv = debian.inside('/usr/bin/env', '--unset=MAIL', f'USER={user.name}', f'HOME={user.home}',
                              f'/usr/lib/dovecot/{program}', '-k', '-c', conf, user=f'{user.id}:{user.id}')
         yield user, argv
 
