@@ -8,6 +8,8 @@ import subprocess
 
 import pytest
 
+from harness.pki import Responder
+
 HANDLER = ['/bin/sh', '-c', 'echo ready; cat >/dev/null']
 
 
@@ -202,37 +204,15 @@ def test_only_the_protocol_spoken_here_is_agreed_on(serve, tmp_path, version, op
 
 # OCSP stapling.
 
-class Responder:
-    """OCSP responses by openssl(1), for certificates of a CA of ours."""
-
-    def __init__(self, pki, folder):
-        self.pki, self.folder = pki, folder
-        self.index = folder / 'index'
-
-    def respond(self, pair, state='V', faked=()):
-        serial = subprocess.run(['openssl', 'x509', '-noout', '-serial', '-in', pair.cert], capture_output=True,
-                                text=True, check=True).stdout.strip().split('=')[1]
-        revoked = '240101000000Z' if state == 'R' else ''
-        self.index.write_text(f'{state}\t491231235959Z\t{revoked}\t{serial}\tunknown\t/CN=localhost\n')
-        out = self.folder / f'{serial}.{state}.ocsp'
-        subprocess.run([*faked, 'openssl', 'ocsp', '-index', self.index, '-rsigner', self.pki.ca, '-rkey',
-                        self.pki.folder / 'ca.key', '-CA', self.pki.ca, '-issuer', self.pki.ca, '-cert', pair.cert,
-                        '-no_nonce', '-respout', out, '-ndays', '7'], check=True, capture_output=True)
-        return out
-
-
 @pytest.fixture
 def responder(pki, tmp_path):
     return Responder(pki, tmp_path)
 
 
 @pytest.fixture
-def with_issuer(pki, tmp_path):
+def with_issuer(pki):
     """A pair whose file holds its issuer too: without it a response can't be judged."""
-    pair = pki.leaf('stapled', 'ecdsa')
-    cert = tmp_path / 'stapled.pem'
-    cert.write_bytes(pair.cert.read_bytes() + pki.ca.read_bytes())
-    return type(pair)(cert, pair.key, pki.ca)
+    return pki.with_issuer
 
 
 @pytest.mark.parametrize('version', ['-tls1_2', '-tls1_3'])

@@ -128,6 +128,16 @@ class Pki:
         return self.made['chain']
 
     @property
+    def with_issuer(self):
+        """A leaf and the CA itself in one file: without it an OCSP response can't be judged."""
+        if 'with_issuer' not in self.made:
+            pair = self.leaf('stapled', 'ecdsa')
+            both = self.folder / 'with-issuer.pem'
+            both.write_bytes(pair.cert.read_bytes() + self.ca.read_bytes())
+            self.made['with_issuer'] = Pair(both, pair.key, self.ca)
+        return self.made['with_issuer']
+
+    @property
     def combined(self):
         """Certificate and key in one file, mode 0600."""
         if 'combined' not in self.made:
@@ -141,3 +151,22 @@ class Pki:
     def pair(self, name):
         """The pair called `name`: for tables of tests."""
         return getattr(self, name)
+
+
+class Responder:
+    """OCSP responses by openssl(1), for certificates of a CA of ours."""
+
+    def __init__(self, pki, folder):
+        self.pki, self.folder = pki, folder
+        self.index = folder / 'index'
+
+    def respond(self, pair, state='V', faked=()):
+        serial = subprocess.run(['openssl', 'x509', '-noout', '-serial', '-in', pair.cert], capture_output=True,
+                                text=True, check=True).stdout.strip().split('=')[1]
+        revoked = '240101000000Z' if state == 'R' else ''
+        self.index.write_text(f'{state}\t491231235959Z\t{revoked}\t{serial}\tunknown\t/CN=localhost\n')
+        out = self.folder / f'{serial}.{state}.ocsp'
+        subprocess.run([*faked, 'openssl', 'ocsp', '-index', self.index, '-rsigner', self.pki.ca, '-rkey',
+                        self.pki.folder / 'ca.key', '-CA', self.pki.ca, '-issuer', self.pki.ca, '-cert', pair.cert,
+                        '-no_nonce', '-respout', out, '-ndays', '7'], check=True, capture_output=True)
+        return out
