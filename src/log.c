@@ -120,11 +120,12 @@ static void begin_line(struct line *l)
 /* Begins a line for syslog (RFC 3164 section 4.1), whose facility is mail. */
 static void begin_syslog(struct line *l, int priority)
 {
-    time_t now = time(NULL);
+    struct timespec now = {0};
     struct tm local;
     char date[32] = "";
 
-    if (localtime_r(&now, &local) != NULL)
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    if (localtime_r(&now.tv_sec, &local) != NULL)
         (void)strftime(date, sizeof date, "%b %e %H:%M:%S", &local);
     add(l, "<%d>%s postern[%ld]: ", LOG_MAIL | priority, date, (long)getpid());
 }

@@ -9,7 +9,9 @@ static char fold(char letter)
 {
     if (letter >= 'A' && letter <= 'Z')
         return (char)(letter - 'A' + 'a');
-    return letter == '_' ? '-' : letter;
+    if (letter == '_')
+        return '-';
+    return letter;
 }
 
 static unsigned least(unsigned a, unsigned b, unsigned c)
