@@ -40,6 +40,10 @@ static void check_tls(struct report *r, const struct options *o)
                 suites_ciphers(o->tls_min, o->ciphers));
     report_line(r, VERDICT_NOTE, "groups%s: %s", o->groups != NULL ? "" : " (default)",
                 suites_groups(o->groups));
+    report_line(r, VERDICT_NOTE, "post-quantum key exchange: %s",
+                suites_use_hybrid(o->groups) ? "yes"
+                : suites_have_hybrid()       ? "no: --groups leaves X25519MLKEM768 out"
+                                             : "no: this TLS library has none");
     report_line(r, VERDICT_NOTE,
                 "%sno early data, no renegotiation, no compression; client certificates are %s",
                 tickets_wanted(o) ? "" : "no session tickets or resumption, ",

@@ -176,6 +176,8 @@ static void make_session(struct gate *g, struct attempt *a)
     const struct tls_setup setup = {.version_min = g->o->tls_min,
                                     .ciphers = g->o->ciphers,
                                     .groups = g->o->groups,
+                                    .offered = h->groups,
+                                    .offered_count = h->group_count,
                                     .alpn = policy_alpn(g->o, &g->c->server),
                                     .chain = c.chain.at,
                                     .chain_len = c.chain.len,

@@ -42,7 +42,20 @@ static bool has_aes_hardware(void)
 static const char old_ciphers[] =
     TLS13_CHACHA ":" TLS13_AES ":" TLS12_CHACHA ":" TLS12_AES ":" TLS10_CBC;
 
+/* Key exchange that a quantum computer can't undo (draft-ietf-tls-ecdhe-mlkem): TLS 1.3 only. wolfSSL
+ * has it since 5.8, in builds with ML-KEM: Debian's 5.9.2 is one, 5.5.4 and 5.7.2 are none. */
+#define HYBRID "X25519MLKEM768"
+#if defined(WOLFSSL_TLS13) && defined(WOLFSSL_HAVE_MLKEM) && defined(WOLFSSL_PQC_HYBRIDS) &&       \
+    defined(HAVE_CURVE25519) && !defined(WOLFSSL_NO_ML_KEM) && !defined(WOLFSSL_NO_ML_KEM_768)
+#define HYBRID_GROUP WOLFSSL_X25519MLKEM768
+static const char default_groups[] = HYBRID ":X25519:P-256:P-384";
+#else
+#define HYBRID_GROUP GROUP_MISSING
 static const char default_groups[] = "X25519:P-256:P-384";
+#endif
+
+/* What is no group of the library's: a name that nobody knows, and one that other builds know. */
+enum { GROUP_UNKNOWN = -1, GROUP_MISSING = -2 };
 
 /* wolfSSL's own name for a group comes first, as wolfSSL_get_curve_name() gives it too, but for
  * the NIST curves. */
@@ -50,6 +63,7 @@ static const struct {
     const char *name;
     int group;
 } group_names[] = {
+    {HYBRID, HYBRID_GROUP},
 #ifdef HAVE_CURVE25519
     {"X25519", WOLFSSL_ECC_X25519},
 #endif
@@ -67,13 +81,13 @@ static const struct {
 
 #define GROUP_NAMES (sizeof group_names / sizeof group_names[0])
 
-/* The number of a group; -1 for a name that is none. */
+/* The number of a group, or one of those above. */
 static int find_group(const char *name, size_t len)
 {
     for (size_t i = 0; i < GROUP_NAMES; i++)
         if (strlen(group_names[i].name) == len && strncasecmp(group_names[i].name, name, len) == 0)
             return group_names[i].group;
-    return -1;
+    return GROUP_UNKNOWN;
 }
 
 const char *suites_ciphers(unsigned version, const char *ciphers)
@@ -99,7 +113,13 @@ const char *suites_groups(const char *groups)
     return groups != NULL ? groups : default_groups;
 }
 
-/* "X25519:P-256" as numbers. Returns how many, or -EINVAL. */
+bool suites_have_hybrid(void)
+{
+    return HYBRID_GROUP > 0;
+}
+
+/* "X25519:P-256" as numbers. Returns how many; -ENOTSUP for a group that this library lacks, or
+ * -EINVAL. */
 static int parse_groups(const char *list, int groups[GROUPS_MAX])
 {
     int count = 0;
@@ -108,6 +128,8 @@ static int parse_groups(const char *list, int groups[GROUPS_MAX])
     while (*list != '\0') {
         size_t len = strcspn(list, ":,");
         int group = find_group(list, len);
+        if (group == GROUP_MISSING)
+            return -ENOTSUP;
         if (group < 0 || count == GROUPS_MAX)
             return -EINVAL;
         groups[count++] = group;
@@ -119,39 +141,81 @@ static int parse_groups(const char *list, int groups[GROUPS_MAX])
 
 #ifdef OPENSSL_EXTRA
 /* The only way to keep TLS 1.2 from using other groups, where the library has it: there the client's
- * list alone decides otherwise. */
+ * list alone decides otherwise. It takes curves only, which all have lower numbers. */
 static int forbid_others(WOLFSSL_CTX *context, const int *groups, int count)
 {
     char names[GROUPS_MAX * 12] = "";
 
     for (int i = 0; i < count; i++) {
         size_t n = 0, used = strlen(names);
+        if (groups[i] == HYBRID_GROUP)
+            continue;
         while (group_names[n].group != groups[i])
             n++;
         (void)snprintf(names + used, sizeof names - used, "%s%s", used > 0 ? ":" : "",
                        group_names[n].name);
     }
+    if (names[0] == '\0')
+        return 0; /* and who does TLS 1.2 all the same is sent away after the handshake */
     return wolfSSL_CTX_set1_curves_list(context, names) == WOLFSSL_SUCCESS ? 0 : -EINVAL;
 }
 #endif
+
+/* TLS 1.3 uses the first `ranked` of these, TLS 1.2 all. */
+static int use_groups(WOLFSSL_CTX *context, int *groups, int ranked, int count)
+{
+    if (wolfSSL_CTX_set_groups(context, groups, ranked) != WOLFSSL_SUCCESS)
+        return -EINVAL;
+    for (int i = 0; i < count; i++)
+        (void)wolfSSL_CTX_UseSupportedCurve(context, (word16)groups[i]);
+    return 0;
+}
 
 static int set_groups(WOLFSSL_CTX *context, const char *list, char *why)
 {
     int groups[GROUPS_MAX];
     int count = parse_groups(list, groups);
 
+    if (count == -ENOTSUP) {
+        (void)snprintf(why, TLS_WHY_SIZE,
+                       "--groups: this TLS library (wolfSSL %s) does not have " HYBRID
+                       ": leave it out",
+                       wolfSSL_lib_version());
+        return -EINVAL;
+    }
     (void)snprintf(why, TLS_WHY_SIZE,
-                   "--groups: wants X25519, P-256, P-384 or P-521 with colons between");
-    if (count < 0 || wolfSSL_CTX_set_groups(context, groups, count) != WOLFSSL_SUCCESS)
+                   "--groups: wants %sX25519, P-256, P-384 or P-521 with colons "
+                   "between",
+                   suites_have_hybrid() ? HYBRID ", " : "");
+    if (count < 0)
         return -EINVAL;
 #ifdef OPENSSL_EXTRA
+    /* Before the groups are set: from 5.8 on this sets groups, too. */
     if (forbid_others(context, groups, count) < 0)
         return -EINVAL;
 #endif
-    for (int i = 0; i < count; i++)
-        (void)wolfSSL_CTX_UseSupportedCurve(context, (word16)groups[i]);
+    if (use_groups(context, groups, count, count) < 0)
+        return -EINVAL;
     *why = '\0';
     return 0;
+}
+
+static bool is_offered(int group, const uint16_t *offered, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (offered[i] == group)
+            return true;
+    return false;
+}
+
+void suites_insist(struct WOLFSSL_CTX *context, const char *list, const uint16_t *offered,
+                   size_t count)
+{
+    int groups[GROUPS_MAX];
+    int ours = parse_groups(list, groups);
+
+    if (ours > 0 && groups[0] == HYBRID_GROUP && is_offered(groups[0], offered, count))
+        (void)use_groups(context, groups, 1, ours);
 }
 
 bool suites_share_group(const char *list, const uint16_t *offered, size_t count)
@@ -161,10 +225,9 @@ bool suites_share_group(const char *list, const uint16_t *offered, size_t count)
 
     if (ours < 0)
         return true; /* suites_set() says what is wrong with it */
-    for (size_t i = 0; i < count; i++)
-        for (int k = 0; k < ours; k++)
-            if (groups[k] == offered[i])
-                return true;
+    for (int k = 0; k < ours; k++)
+        if (is_offered(groups[k], offered, count))
+            return true;
     return false;
 }
 
@@ -179,6 +242,11 @@ bool suites_allow_group(const char *list, const char *name)
         if (groups[k] == found)
             return true;
     return false;
+}
+
+bool suites_use_hybrid(const char *groups)
+{
+    return suites_have_hybrid() && suites_allow_group(groups, HYBRID);
 }
 
 static int minimum(unsigned version)
@@ -264,6 +332,12 @@ void suites_print_version(FILE *out)
 #ifdef HAVE_KEYING_MATERIAL
         "exporter",
 #endif
+#ifdef HAVE_ALPN
+        "ALPN",
+#endif
+#if defined(HAVE_OCSP) && defined(HAVE_CERTIFICATE_STATUS_REQUEST)
+        "OCSP-stapling",
+#endif
 #if defined(WOLFSSL_ALWAYS_VERIFY_CB) && defined(OPENSSL_EXTRA)
         "client-certificates",
 #ifdef HAVE_CRL
@@ -276,5 +350,7 @@ void suites_print_version(FILE *out)
                   LIBWOLFSSL_VERSION_STRING);
     for (size_t i = 0; i < sizeof features / sizeof features[0]; i++)
         (void)fprintf(out, " %s", features[i]);
+    if (suites_have_hybrid())
+        (void)fputs(" " HYBRID, out);
     (void)fputs(has_aes_hardware() ? " AES-hardware\n" : "\n", out);
 }

@@ -27,8 +27,20 @@ int suites_check(unsigned version, const char *ciphers, const char *groups, char
 const char *suites_ciphers(unsigned version, const char *ciphers);
 const char *suites_groups(const char *groups);
 
+/* True if the library has the post-quantum group X25519MLKEM768. */
+bool suites_have_hybrid(void);
+
+/* True if the list (NULL: the default) has that group, by whatever case it is written in. */
+bool suites_use_hybrid(const char *groups);
+
 /* Why the list of suites is in its order, in words. */
 const char *suites_order(unsigned version, const char *ciphers);
+
+/* After suites_set(): if the post-quantum group is first in the list (NULL: the default) and among those
+ * that a client offers, TLS 1.3 uses no other. A client that has sent no key share for it is asked for one
+ * (HelloRetryRequest): what is recorded today must not be readable later, which is worth a round trip. */
+void suites_insist(struct WOLFSSL_CTX *context, const char *list, const uint16_t *offered,
+                   size_t count);
 
 /* True if one of the groups that a client offers is in the list (NULL: the default). */
 bool suites_share_group(const char *list, const uint16_t *offered, size_t count);

@@ -441,6 +441,7 @@ static int make_context(struct tls *t, const struct tls_setup *setup, char *why)
     int rc = suites_set(t->context, setup->version_min, setup->ciphers, setup->groups, why);
     if (rc < 0)
         return rc;
+    suites_insist(t->context, setup->groups, setup->offered, setup->offered_count);
     if (setup->resumption.seal == NULL) {
         resumption_forbid(t->context);
     } else {

@@ -18,9 +18,11 @@ typedef int tls_signer(void *who, enum sign_as how, const uint8_t *data, size_t 
                        size_t *sig_len);
 
 struct tls_setup {
-    unsigned version_min; /* 0x0303: TLS 1.2 */
-    const char *ciphers;  /* NULL: the default */
-    const char *groups;   /* NULL: the default */
+    unsigned version_min;    /* 0x0303: TLS 1.2 */
+    const char *ciphers;     /* NULL: the default */
+    const char *groups;      /* NULL: the default */
+    const uint16_t *offered; /* groups that the client offers */
+    size_t offered_count;
     const uint8_t *chain; /* DER certificates one behind the other, leaf first */
     size_t chain_len;
     const uint8_t

@@ -347,8 +347,10 @@ def test_check_warns_of_old_versions_of_tls_or_says_that_the_library_has_none(ru
     (['--tls-min=1.3'], 'ok', ['TLS 1.3 only']),
     ([], 'note', ['cipher suites (default): ', 'TLS13-AES128-GCM-SHA256', 'ECDHE-ECDSA-CHACHA20-POLY1305']),
     (['--ciphers=TLS13-AES128-GCM-SHA256'], 'note', ['cipher suites: TLS13-AES128-GCM-SHA256']),
-    ([], 'note', ['groups (default): X25519:P-256:P-384']),
+    ([], 'note', ['groups (default): ', 'X25519:P-256:P-384']),
     (['--groups=P-384'], 'note', ['groups: P-384']),
+    ([], 'note', ['post-quantum key exchange: ']),
+    (['--groups=X25519'], 'note', ['post-quantum key exchange: no: ']),
     ([], 'note', ['no session tickets or resumption, no early data, no renegotiation, no compression']),
     ([], 'note', ['client certificates are not asked for']),
     ([], 'ok', ['TLS begins at once']),
@@ -468,7 +470,7 @@ def test_pipe_on_standard_input_with_a_file_on_standard_output_is_no_connection(
 # Where the log goes
 
 SUMMARY = (r'client=127\.0\.0\.1:\d+ server=127\.0\.0\.1:\d+ start=immediate tls=TLSv1\.[23] cipher=TLS_[A-Z0-9_]+ '
-           r'group=x25519 sni=localhost resumed=no handler=0 in={bytes_in} out={out} seconds=\d+\.\d end={ending}')
+           r'group=x25519(?:mlkem768)? sni=localhost resumed=no handler=0 in={bytes_in} out={out} seconds=\d+\.\d end={ending}')
 MAIL_ERROR, MAIL_INFO = '19', '22'
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason='mount namespaces need root')
 

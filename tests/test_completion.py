@@ -26,7 +26,7 @@ WORDS = {
     '--jail': 'on strict off',
     '--stdio': 'pipe socket',
     '--tls-min': '1.0 1.1 1.2 1.3',
-    '--groups': 'X25519 P-256 P-384',
+    '--groups': 'X25519MLKEM768 X25519 P-256 P-384',
     '--client-cert': 'request require',
     '--client-name': 'cn email san',
     '--log': 'stderr syslog json',

@@ -26,7 +26,8 @@ DEFAULT = r'certificate \S+/ecdsa\.pem \(ECDSA\): the default ~'
 SIGNED = r'signed with the ECDSA key of \S+/ecdsa\.key ~'
 SUITE = (r'cipher suite TLS_\w+: the first of ours that client and certificate can do; '
          r'(AES|ChaCha20) comes first, .*(processor|software).*')
-GROUP = 'key exchange group x25519: offered by the client, and one of X25519:P-256:P-384'
+# With X25519MLKEM768 where the library has it and, for its use, the client, too.
+GROUP = 'key exchange group x25519(mlkem768)?: offered by the client, and one of (X25519MLKEM768:)?X25519:P-256:P-384'
 DONE = r'handshake is done: TLSv{version}, {how} session{resumed}, ALPN {alpn} ~'
 SERVED = [rf'handler /bin/sh is process \d+ of user {os.getuid()}, as postern was started ~',
           'first bytes from the handler ~', 'relay is over: handler-close ~']

@@ -64,7 +64,7 @@ __postern_option -l jail -x -a 'on strict off' -d 'How the gate is jailed'
 __postern_option -l stdio -x -a 'pipe socket' -d "The handler's stdin and stdout"
 __postern_option -l tls-min -x -a '1.0 1.1 1.2 1.3' -d 'Lowest TLS version'
 __postern_option -l ciphers -x -d 'Cipher suites as wolfSSL names them, colons between'
-__postern_option -l groups -x -a '(__fish_complete_list : "printf %s\\\\n X25519 P-256 P-384")' -d 'Key exchange groups'
+__postern_option -l groups -x -a '(__fish_complete_list : "printf %s\\\\n X25519MLKEM768 X25519 P-256 P-384")' -d 'Key exchange groups'
 __postern_option -l client-ca -rF -d 'Ask clients for certificates that these CAs have signed'
 __postern_option -l client-cert -x -a 'request require' -d 'Whether a client has to show one'
 __postern_option -l crl -rF -d 'Revocation lists of the CAs in --client-ca'
