@@ -8,6 +8,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Which part of a client certificate names its user (--client-name). */
+enum client_name { CLIENT_NAME_CN, CLIENT_NAME_EMAIL, CLIENT_NAME_SAN };
+
 /* What came of asking for a client certificate. One that does not hold ends the handshake. */
 enum client_verify { CLIENT_NOT_ASKED, CLIENT_NONE, CLIENT_VERIFIED };
 

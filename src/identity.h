@@ -4,7 +4,6 @@
 #define POSTERN_IDENTITY_H
 
 #include "facts.h"
-#include "options.h"
 #include "x509.h"
 
 #include <stddef.h>

@@ -3,6 +3,8 @@
 #ifndef POSTERN_OPTIONS_H
 #define POSTERN_OPTIONS_H
 
+#include "facts.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,7 +17,6 @@ enum sni_mode { SNI_DEFAULT, SNI_STRICT };
 enum proxy_out { PROXY_OUT_OFF, PROXY_OUT_V1, PROXY_OUT_V2 };
 enum log_choice { LOG_CHOICE_AUTO, LOG_CHOICE_STDERR, LOG_CHOICE_SYSLOG, LOG_CHOICE_JSON };
 enum client_cert { CLIENT_CERT_OFF, CLIENT_CERT_REQUEST, CLIENT_CERT_REQUIRE };
-enum client_name { CLIENT_NAME_CN, CLIENT_NAME_EMAIL, CLIENT_NAME_SAN };
 enum action { ACTION_SERVE, ACTION_CHECK, ACTION_HELP, ACTION_VERSION, ACTION_NEW_TICKET_KEY };
 
 /* A certificate chain and its key; key == NULL: in the same file. */

@@ -16,9 +16,9 @@
 struct outlet {
     /* Hands bytes over: returns how many, or a negative errno; -EAGAIN if there is no room now. */
     int (*send)(struct outlet *o, const char *line, size_t len);
-    int fd;             /* -1: no daemon */
-    bool stream;        /* the daemon listens on a stream socket */
-    int way[2];         /* a pipe of our own on the way to standard error, if that is one; else -1 */
+    int fd;      /* -1: no daemon */
+    bool stream; /* the daemon listens on a stream socket */
+    int way[2];  /* a pipe of our own on the way to standard error, if that is one; else -1 */
     unsigned long lost; /* lines, since outlet_take_lost() was last asked */
     size_t sent;        /* bytes of the first kept line that have been taken already */
     size_t len;

@@ -6,7 +6,7 @@
 
 #include "jail.h"
 #include "options.h"
-#include "trust.h"
+#include "client_ca.h"
 #include "vault.h"
 
 #include <stdbool.h>

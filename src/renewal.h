@@ -7,7 +7,7 @@
 
 #include "io.h"
 #include "options.h"
-#include "trust.h"
+#include "client_ca.h"
 #include "vault.h"
 
 #include <stdbool.h>

@@ -11,7 +11,7 @@
 #include "jail.h"
 #include "message.h"
 #include "options.h"
-#include "trust.h"
+#include "client_ca.h"
 #include "ucspi_ends.h"
 #include "vault.h"
 
