@@ -20,7 +20,7 @@ import pytest
 
 from harness import clients, debian, launch, wait
 from harness.tls import ended
-from test_commandline import WithSyslog
+from harness.syslog import WithSyslog
 
 LOGS = Path(__file__).resolve().parent.parent / 'examples/logs'
 FORGED = 'postern[1]: client=192.0.2.66:1 handshake failed: client speaks HTTP, not TLS'

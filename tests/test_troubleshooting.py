@@ -26,7 +26,8 @@ import pytest
 
 import test_failures as failures
 from harness import clientpki, clients, faults, hellos, manual, processes, tls, wait
-from test_commandline import WithSyslog, needs_root
+from harness.syslog import WithSyslog
+from test_commandline import needs_root
 
 ENTRIES = manual.entries(manual.section('postern.8', 'TROUBLESHOOTING'))
 LOG = {entry.key: entry for entry in ENTRIES if entry.subsection.startswith('The log')}

@@ -151,9 +151,9 @@ static bool is_known(const struct options *o, int argc, char **argv, const char 
 void fuzz_check_options(const struct options *o, int argc, char **argv)
 {
     const char *const texts[] = {
-        o->starttls, o->name,     o->trusted,       o->user,    o->handler_user,  o->chroot_dir,
-        o->ciphers,  o->groups,   o->config,        o->alpn,    o->proxy_trusted, o->client_ca,
-        o->crl,      o->cert_dir, o->key_pass_file, o->tickets, o->new_ticket_key};
+        o->starttls, o->name,     o->trusted,       o->gate_user, o->handler_user,  o->chroot_dir,
+        o->ciphers,  o->groups,   o->config,        o->alpn,      o->proxy_trusted, o->client_ca,
+        o->crl,      o->cert_dir, o->key_pass_file, o->tickets,   o->new_ticket_key};
     const unsigned seconds[] = {o->timeout_lobby, o->timeout_handshake, o->timeout_idle,
                                 o->timeout_session, o->timeout_grace};
 

@@ -27,7 +27,7 @@ static enum reframe_verdict feed(struct reframe *r, const uint8_t *bytes, size_t
     return verdict;
 }
 
-/* However many bytes come at once, nothing changes. */
+/* However many bytes come at once, nothing changes; but what is refused may have been read further. */
 static void check_steps(const struct reframe *whole, enum reframe_verdict verdict, size_t used,
                         const uint8_t *bytes, size_t len)
 {
@@ -37,8 +37,10 @@ static void check_steps(const struct reframe *whole, enum reframe_verdict verdic
         struct reframe r = {.bytes = NULL, .after_retry = whole->after_retry};
         size_t taken;
         CHECK(feed(&r, bytes, len, steps[i], &taken) == verdict);
-        CHECK(taken == used && r.len == whole->len && r.left == whole->left);
-        CHECK(r.len == 0 || memcmp(reframe_message(&r), reframe_message(whole), r.len) == 0);
+        if (verdict == REFRAME_MORE || verdict == REFRAME_WHOLE) {
+            CHECK(taken == used && r.len == whole->len && r.left == whole->left);
+            CHECK(r.len == 0 || memcmp(reframe_message(&r), reframe_message(whole), r.len) == 0);
+        }
         reframe_free(&r);
     }
 }
