@@ -79,7 +79,7 @@ static enum asked finish(struct ask *a, const struct exchange *e)
 enum asked ask_go(struct ask *a, bool *tls, struct ticket_names *names)
 {
     uint8_t buf[OVERHEAD + sizeof *names];
-    struct message_reader r;
+    struct message_reader r = {.type = 0};
     size_t len;
     enum asked result = receive(a, EVENT_GO, &r, buf, sizeof buf);
 

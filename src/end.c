@@ -56,8 +56,7 @@ static int report(const struct gate *g, enum ending ending)
     return rc < 0 && rc != -EPIPE ? EX_OSERR : EX_OK;
 }
 
-_Noreturn void gate_end(struct gate *g, enum ending ending, enum gravity gravity,
-                        const char *format, ...)
+void gate_end(struct gate *g, enum ending ending, enum gravity gravity, const char *format, ...)
 {
     char text[TEXT_SIZE];
     va_list arguments;

@@ -49,8 +49,8 @@ enum order gate_order(struct gate *g);
 
 /* Ends the gate: sends the line, if it is not empty, says goodbye to the client, and reports how the
  * connection ended. The exit status says what could not be reported. */
-_Noreturn void gate_end(struct gate *g, enum ending ending, enum gravity gravity,
-                        const char *format, ...) __attribute__((format(printf, 4, 5)));
+void gate_end(struct gate *g, enum ending ending, enum gravity gravity, const char *format, ...)
+    __attribute__((noreturn, format(printf, 4, 5)));
 
 /* Ends the gate since a request went wrong; `what` completes "cannot". */
 _Noreturn void gate_end_unanswered(struct gate *g, enum asked result, const char *what);
