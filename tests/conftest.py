@@ -111,7 +111,7 @@ def go_on(serve):
     """
     with ExitStack() as stack:
         def start(name, script, *options, words=(), before=None, receive_buffer=None, **more):
-            way = lobby.WAYS[name]
+            way = {**lobby.WAYS, **lobby.HALF_WAYS}[name]
             server = serve(way.handler(script, *words), way.dialect.option, *way.options, *options, **more)
             client = stack.enter_context(lobby.counted(lobby.Client(server, receive_buffer=receive_buffer)))
             client.hears(way.greeting.encode())

@@ -312,7 +312,7 @@ def test_monitor_is_locked_in_too_once_the_handler_runs(look):
 # Where a session goes on in plaintext
 
 @pytest.mark.parametrize('launcher', [launch.Direct, tls.Unprivileged], ids=['as started', 'without root'])
-@pytest.mark.parametrize('way', lobby.WAYS)
+@pytest.mark.parametrize('way', [*lobby.WAYS, *lobby.HALF_WAYS])
 def test_when_a_session_goes_on_in_plaintext_gate_and_monitor_are_locked_in_and_the_handler_is_free(go_on, way, launcher):
     server, client = go_on(way, 'exec cat', launcher=launcher)
     monitor, own = server.process(), tls.status(os.getpid())

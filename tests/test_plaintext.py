@@ -14,7 +14,7 @@ from harness.lobby import DIALECTS, IMAP, POP3, SIEVE, SMTP, WAYS, Client, Recor
 
 MEGABYTE = 1 << 20
 SMALL = 16384       # a receive buffer that is full at once
-MAIL, LOGIN = 'by MAIL under auth', 'by LOGIN under optional'
+MAIL, LOGIN = 'by DATA under auth', 'by LOGIN under optional'
 TERM, KILL, PIPE = (128 + number for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGPIPE))
 
 dialects = pytest.mark.parametrize('dialect', DIALECTS, ids=repr)
@@ -73,7 +73,7 @@ def test_in_and_out_are_those_of_the_lobby_and_of_the_session_inside_tls(enter, 
 
 @dialects
 def test_in_and_out_are_those_of_the_lobby_and_of_the_session_that_goes_on_in_plaintext(enter, dialect):
-    line = WAYS['by APOP under auth'].line if dialect is POP3 else dialect.leave
+    line = lobby.APOP if dialect is POP3 else dialect.leave
     verb = line.upper().split()[dialect is IMAP]
     yes = {'sieve': b'OK\r\n', 'nntp': b'281 in\r\n'}.get(dialect.name, dialect.answer(line))
     server = enter(dialect, '--policy=optional', echo=verb, **{verb: yes})

@@ -314,7 +314,7 @@ def test_client_that_has_said_close_notify_and_reads_for_longer_than_the_grace_g
         client.close_notify()
         connection = client.socket
     else:
-        server, client = go_on('by MAIL under auth', 'cat; exec cat "$1" "$1"', '--timeout-grace=2', words=[bulk],
+        server, client = go_on('by DATA under auth', 'cat; exec cat "$1" "$1"', '--timeout-grace=2', words=[bulk],
                                receive_buffer=SMALL)
         assert client.buffer == b''
         client.fin()

@@ -794,11 +794,10 @@ class Recorder:
 
 @dataclass
 class Way:
-    """How a client leaves the lobby without TLS: by this line, which the handler answers."""
+    """How a client leaves the lobby without TLS: by these lines, each with the handler's answer."""
     dialect: Dialect
     options: list
-    line: str
-    answer: str
+    lines: list
 
     @property
     def greeting(self):
@@ -807,21 +806,27 @@ class Way:
 
     def handler(self, rest, *words):
         """Its words are $1, $2 ..."""
-        return shell('printf "%s\\r\\n" "$0"; read -r line; printf "%s\\r\\n" "$1"; shift; ' + rest, self.greeting,
-                     self.answer, *words)
+        answers = [answer for _, answer in self.lines]
+        turns = 'read -r line; printf "%s\\r\\n" "$1"; shift; ' * len(answers)
+        return shell('printf "%s\\r\\n" "$0"; ' + turns + rest, self.greeting, *answers, *words)
 
     def leave(self, client):
-        client.send(self.line)
-        client.hears(self.answer.encode())
+        for line, answer in self.lines:
+            client.send(line)
+            client.hears(answer.encode())
 
 
+APOP = 'APOP bob c4c9334bac560ecc979e58001b3e22fb'
+LOGIN = f'z LOGIN bob {PASSWORD}'
+MAIL = ('MAIL FROM:<ann@example.org>', '250 ok')
 WAYS = {
-    'by MAIL under auth': Way(SMTP, ['--policy=auth'], 'MAIL FROM:<ann@example.org>', '250 ok'),
-    'by APOP under auth': Way(POP3, ['--policy=auth'], 'APOP bob c4c9334bac560ecc979e58001b3e22fb', '+OK in'),
-    'by LOGIN under optional': Way(IMAP, ['--policy=optional'], f'z LOGIN bob {PASSWORD}', 'z OK in'),
-    'by LOGIN of a trusted client': Way(IMAP, ['--policy=required', '--trusted=local'], f'z LOGIN bob {PASSWORD}',
-                                        'z OK in'),
+    'by DATA under auth': Way(SMTP, ['--policy=auth'], [MAIL, ('DATA', '354 go on')]),
+    'by APOP under auth': Way(POP3, ['--policy=auth'], [(APOP, '+OK in')]),
+    'by LOGIN under optional': Way(IMAP, ['--policy=optional'], [(LOGIN, 'z OK in')]),
+    'by LOGIN of a trusted client': Way(IMAP, ['--policy=required', '--trusted=local'], [(LOGIN, 'z OK in')]),
 }
+# TLS can't come any more, though commands are still looked at.
+HALF_WAYS = {'by MAIL under auth': Way(SMTP, ['--policy=auth'], [MAIL])}
 
 
 def counted(conversation):
