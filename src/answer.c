@@ -295,7 +295,11 @@ static void answer_stop_handler(struct session *s, struct message_reader *r)
 /* The client goes on in plaintext: the keys are needed no more. */
 static void take_left_lobby(struct session *s, struct message_reader *r)
 {
-    (void)r;
+    /* With --ucspi-tls the handler has the plaintext to itself, and no other client stays there. */
+    if (s->phase == PHASE_OPENING && !s->o->ucspi_tls) {
+        refuse_message(s, r);
+        return;
+    }
     s->phase = PHASE_SESSION;
     s->left_lobby = true;
     session_bound_gate(s);
@@ -377,7 +381,7 @@ static const struct {
     [REQ_SESSION] = {IN(PHASE_CHAIN), false, answer_session},
     [REQ_PLAINTEXT_HANDLER] = {IN(PHASE_OPENING), false, answer_plaintext_handler},
     [REQ_STOP_HANDLER] = {IN(PHASE_PLAINTEXT), false, answer_stop_handler},
-    [REPORT_LEFT_LOBBY] = {IN(PHASE_PLAINTEXT), false, take_left_lobby},
+    [REPORT_LEFT_LOBBY] = {IN(PHASE_OPENING) | IN(PHASE_PLAINTEXT), false, take_left_lobby},
     [REPORT_PROXY] = {IN(PHASE_HEADER), false, take_proxy},
     [REPORT_NOTE] = {ANY, false, take_line},
     [REPORT_STEP] = {ANY, false, take_line},

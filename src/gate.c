@@ -210,6 +210,7 @@ static _Noreturn void wait_for_handler(struct gate *g)
 {
     enum order order = ORDER_GO_ON;
 
+    (void)tell_left_lobby(&g->ask); /* a monitor that is gone is noticed below */
     activation_close(g->c);
     ucspi_close(g->ucspi);
     while (order == ORDER_GO_ON) {

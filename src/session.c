@@ -37,6 +37,8 @@ void session_bound_gate(struct session *s)
     *kill_at = 0;
     if (s->phase == PHASE_ENDED || s->gate < 0)
         *kill_at = io_deadline(SLACK_SECONDS);
+    else if (s->phase == PHASE_SESSION && s->left_lobby && o->ucspi_tls)
+        return; /* the session is the handler's, which keeps no time of ours */
     else if (s->phase == PHASE_SESSION && o->timeout_session != 0)
         *kill_at = io_deadline(o->timeout_session + 2 * session_grace(s) + SLACK_SECONDS);
     else if (s->phase < PHASE_SESSION && !o->ucspi_tls && o->timeout_handshake != 0 &&

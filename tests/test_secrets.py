@@ -283,6 +283,26 @@ def test_when_a_session_goes_on_in_plaintext_the_keys_are_no_more_in_the_monitor
     assert server.wait().summary['start'] == 'plaintext'
 
 
+def test_when_a_ucspi_handler_will_never_ask_for_tls_the_key_is_no_more_in_the_monitor_which_is_locked_in(serve, pki):
+    """It has closed SSLCTLFD."""
+    server = serve(['/bin/sh', '-c', 'read -r line; eval "exec $SSLCTLFD>&-"; echo closed; exec cat'], '--ucspi-tls',
+                   '--timeout-session=1', '--timeout-grace=1')
+    secrets = secrets_of(pki.ecdsa.key)
+    with Client(server) as client:
+        tls.handler_of(server.process())
+        assert found_in(server.process().pid, secrets)
+        client.send('hello')
+        assert client.take(7) == b'closed\n'
+        locked_in(server.process().pid)
+        assert found_in(server.process().pid, secrets) == {}
+        client.send('still here')
+        client.hears(b'still here')
+        client.fin()
+        assert client.rest() == b''
+    end = server.wait()
+    assert (end.status, end.summary['start'], end.summary['end']) == (0, 'ucspi-tls', 'handler-close')
+
+
 def test_in_wait_mode_the_key_is_in_no_monitor_of_a_session_that_goes_on_in_plaintext(serve, pki):
     way = WAYS['by LOGIN under optional']
     server = serve(way.handler('exec cat'), way.dialect.option, *way.options, launcher=wait.Waiting).is_ready()

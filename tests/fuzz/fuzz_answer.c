@@ -87,7 +87,8 @@ static void check_session(const struct session *s, enum phase before, const stru
     CHECK(!s->c->proxied || s->o->proxy_protocol);
     fuzz_check_text(s->c->client.text, sizeof s->c->client.text);
     fuzz_check_text(s->c->server.text, sizeof s->c->server.text);
-    CHECK(!s->left_lobby || (s->o->starttls != NULL && s->o->policy != POLICY_REQUIRED));
+    CHECK(!s->left_lobby || s->o->ucspi_tls ||
+          (s->o->starttls != NULL && s->o->policy != POLICY_REQUIRED));
     if (s->have_facts) {
         fuzz_check_text(s->facts.version, sizeof s->facts.version);
         fuzz_check_text(s->facts.cipher, sizeof s->facts.cipher);
