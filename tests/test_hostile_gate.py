@@ -57,6 +57,9 @@ LIES = {
     'open-thrice': 'the gate asked for more session tickets than one handshake needs: connection ended',
     'resume-nothing': 'the gate sent a facts message that is malformed or out of turn: connection ended',
     'flood-notes': 'the gate sent a note message that is malformed or out of turn: connection ended',
+    'left-unasked': 'the gate sent a left message that is malformed or out of turn: connection ended',
+    'plaintext-unasked': 'the gate sent a plaintext message that is malformed or out of turn: connection ended',
+    'stop-unasked': 'the gate sent a end-handler message that is malformed or out of turn: connection ended',
     'step-unasked': 'the gate sent a step message that is malformed or out of turn: connection ended',
 }
 NOTES_MAX = 40

@@ -321,6 +321,31 @@ static int step_unasked(int vault)
     return send_and_hear(vault, &w);
 }
 
+static int send_plain(int vault, enum message_type type)
+{
+    uint8_t buf[16];
+    struct message_writer w;
+
+    message_begin(&w, buf, sizeof buf, type);
+    return send_and_hear(vault, &w);
+}
+
+/* Where TLS begins at once there is no lobby. */
+static int left_unasked(int vault)
+{
+    return send_plain(vault, REPORT_LEFT_LOBBY);
+}
+
+static int plaintext_unasked(int vault)
+{
+    return send_plain(vault, REQ_PLAINTEXT_HANDLER);
+}
+
+static int stop_unasked(int vault)
+{
+    return send_plain(vault, REQ_STOP_HANDLER);
+}
+
 static const struct {
     const char *name;
     int (*try)(int vault);
@@ -351,6 +376,9 @@ static const struct {
     {"resume-nothing", resume_nothing},
     {"flood-notes", flood_notes},
     {"step-unasked", step_unasked},
+    {"left-unasked", left_unasked},
+    {"plaintext-unasked", plaintext_unasked},
+    {"stop-unasked", stop_unasked},
 };
 
 int attempt_run(int vault, char *report, unsigned size)
