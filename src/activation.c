@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -70,6 +72,19 @@ bool activation_stderr_is_client(void)
             return true;
     }
     return false;
+}
+
+bool activation_stderr_is_journal(void)
+{
+    const char *text = getenv("JOURNAL_STREAM");
+    struct stat standard;
+    char mine[64];
+
+    if (text == NULL || fstat(STDERR_FILENO, &standard) != 0)
+        return false;
+    (void)snprintf(mine, sizeof mine, "%ju:%ju", (uintmax_t)standard.st_dev,
+                   (uintmax_t)standard.st_ino);
+    return strcmp(text, mine) == 0;
 }
 
 /* How many descriptors systemd passed to this very process, and by what names. */

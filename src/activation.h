@@ -41,6 +41,9 @@ struct listeners {
  * be written to it. */
 bool activation_stderr_is_client(void);
 
+/* True if standard error is the stream to the journal that JOURNAL_STREAM names (systemd.exec(5)). */
+bool activation_stderr_is_journal(void);
+
 /* Finds the connection: the one of LISTEN_FDS (systemd) if LISTEN_PID is this process, else
  * descriptors 0 and 1. Moves it to descriptors above 2, close-on-exec, and puts /dev/null where
  * it was, so that nothing can write to the client by mistake; sets TCP_NODELAY; removes

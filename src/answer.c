@@ -328,7 +328,7 @@ static void take_line(struct session *s, struct message_reader *r)
 {
     char text[NOTE_TEXT_MAX], line[2 * NOTE_TEXT_MAX];
     bool step = r->type == REPORT_STEP;
-    uint64_t number = message_get_number(r, step ? TRACE_TIME_MAX : GRAVITY_ERROR);
+    uint64_t number = message_get_number(r, step ? TRACE_TIME_MAX : GRAVITY_MAX);
 
     message_get_text(r, text, sizeof text);
     if (!message_complete(r) || (step && !log_has_details()) || s->notes++ >= NOTES_MAX) {
@@ -340,6 +340,10 @@ static void take_line(struct session *s, struct message_reader *r)
         trace_write((int64_t)number, line);
     else if (number == GRAVITY_ERROR)
         log_error("%s", line);
+    else if (number == GRAVITY_CLIENT)
+        log_client("%s", line);
+    else if (number == GRAVITY_NOISE)
+        log_noise("%s", line);
     else if (number == GRAVITY_NOTE)
         log_note("%s", line);
     else

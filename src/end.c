@@ -56,7 +56,25 @@ static int report(const struct gate *g, enum ending ending)
     return rc < 0 && rc != -EPIPE ? EX_OSERR : EX_OK;
 }
 
-void gate_end(struct gate *g, enum ending ending, enum gravity gravity, const char *format, ...)
+/* Tells what clients do wrong, or what nobody meant to be a session, from our own errors. */
+static enum gravity gravity_of(enum ending ending, enum gravity gravity)
+{
+    switch (ending) {
+    case ENDING_LEFT:
+    case ENDING_HANDSHAKE:
+    case ENDING_TIMEOUT_LOBBY:
+    case ENDING_TIMEOUT_HANDSHAKE:
+    case ENDING_PROTOCOL:
+        return gravity == GRAVITY_ERROR  ? GRAVITY_CLIENT
+               : gravity == GRAVITY_NOTE ? GRAVITY_NOISE
+                                         : gravity;
+    default:
+        return gravity;
+    }
+}
+
+_Noreturn void gate_end(struct gate *g, enum ending ending, enum gravity gravity,
+                        const char *format, ...)
 {
     char text[TEXT_SIZE];
     va_list arguments;
@@ -65,7 +83,7 @@ void gate_end(struct gate *g, enum ending ending, enum gravity gravity, const ch
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     if (text[0] != '\0')
-        gate_note(g, gravity, "%s", text);
+        gate_note(g, gravity_of(ending, gravity), "%s", text);
     tls_free(g->tls);
     if (g->lingers)
         io_linger(g->c->in, g->c->out, io_deadline(LINGER_SECONDS));

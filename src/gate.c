@@ -166,9 +166,9 @@ static enum asked lobby_leave(void *gate)
     return ASK_FAILED;
 }
 
-static void lobby_note(void *gate, bool wrong, const char *text)
+static void lobby_note(void *gate, enum gravity gravity, const char *text)
 {
-    gate_note(gate, wrong ? GRAVITY_ERROR : GRAVITY_NOTE, "%s", text);
+    gate_note(gate, gravity, "%s", text);
 }
 
 /* STARTTLS: plaintext first. */

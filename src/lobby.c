@@ -24,12 +24,18 @@ static enum step end(struct lobby *l, enum ending ending)
 
 static void note(const struct lobby *l, const char *text)
 {
-    l->host->note(l->host->gate, false, text);
+    l->host->note(l->host->gate, GRAVITY_NOTE, text);
 }
 
 static void complain(const struct lobby *l, const char *text)
 {
-    l->host->note(l->host->gate, true, text);
+    l->host->note(l->host->gate, GRAVITY_ERROR, text);
+}
+
+/* Complains of what is the client's own doing. */
+static void blame(const struct lobby *l, const char *text)
+{
+    l->host->note(l->host->gate, GRAVITY_CLIENT, text);
 }
 
 /* The system has refused something; `what` completes "cannot". */
@@ -206,9 +212,9 @@ static void complain_of_bytes(const struct lobby *l)
 {
     /* A TLS record with a handshake message (RFC 8446 section 5.1). */
     if (l->line_len > 1 && l->line[0] == 22 && l->line[1] == 3)
-        complain(l, "client begins TLS at once, but here it has to say STARTTLS first");
+        blame(l, "client begins TLS at once, but here it has to say STARTTLS first");
     else
-        complain(l, "client sent a NUL or a bare CR before TLS: connection closed");
+        blame(l, "client sent a NUL or a bare CR before TLS: connection closed");
 }
 
 /* Ends the lobby since there is no line. */
@@ -229,8 +235,7 @@ static enum step no_line(struct lobby *l, enum line_result result)
         note(l, "client did nothing useful before --timeout-lobby was over");
         return say_end(l, SAY_TIMEOUT, NULL, ENDING_TIMEOUT_LOBBY);
     case LINE_TOO_LONG:
-        complain(l,
-                 l->line_len > LOBBY_LINE_MAX
+        blame(l, l->line_len > LOBBY_LINE_MAX
                      ? "client sent a SASL response of more than 12288 bytes before TLS: "
                        "connection closed"
                      : "client sent a line of more than 1000 bytes before TLS: connection closed");
@@ -279,8 +284,8 @@ static void close_handler(struct lobby *l)
 static enum step start_tls(struct lobby *l, const struct command *c)
 {
     if (has_more(l)) {
-        complain(
-            l, "plaintext behind STARTTLS: an injection attack (CVE-2011-0411): connection closed");
+        blame(l,
+              "plaintext behind STARTTLS: an injection attack (CVE-2011-0411): connection closed");
         return end(l, ENDING_PROTOCOL);
     }
     /* RFC 3207 knows of no TLS amid a transaction: the monitor has been told that there will be none. */
@@ -558,7 +563,7 @@ static enum step close_unasked(struct lobby *l, const struct command *c)
 {
     if (c->login)
         note_refusal(l, c);
-    complain(l, "client sent data that nobody asked for before TLS: connection closed");
+    blame(l, "client sent data that nobody asked for before TLS: connection closed");
     return say_end(l, SAY_TOO_LONG, NULL, ENDING_PROTOCOL);
 }
 
@@ -634,7 +639,7 @@ enum lobby_outcome lobby_run(struct lobby *l)
         if (result != LINE_READ) {
             step = no_line(l, result);
         } else if (is_too_many(l)) {
-            complain(l, "client sent more than 20 commands before TLS: connection closed");
+            blame(l, "client sent more than 20 commands before TLS: connection closed");
             step = say_end(l, SAY_TOO_MANY, NULL, ENDING_PROTOCOL);
         } else {
             step = obey(l);

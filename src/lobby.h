@@ -31,8 +31,8 @@ struct lobby_gate {
     enum asked (*leave)(void *gate);
     /* Reads the order that `watch` announced. */
     enum order (*order)(void *gate);
-    /* Writes a line to the log; `wrong`: an attack or a fault, not just a refusal. */
-    void (*note)(void *gate, bool wrong, const char *text);
+    /* Writes a line to the log. */
+    void (*note)(void *gate, enum gravity gravity, const char *text);
 };
 
 enum lobby_outcome {

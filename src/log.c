@@ -15,10 +15,22 @@
 #include <time.h>
 #include <unistd.h>
 
+enum kind { KIND_ERROR, KIND_CLIENT, KIND_NOISE, KIND_NOTE, KIND_DETAIL };
+
+static const struct {
+    int priority;
+    const char *word; /* in JSON */
+} kinds[] = {
+    [KIND_ERROR] = {LOG_ERR, "error"},     [KIND_CLIENT] = {LOG_NOTICE, "error"},
+    [KIND_NOISE] = {LOG_NOTICE, "note"},   [KIND_NOTE] = {LOG_INFO, "note"},
+    [KIND_DETAIL] = {LOG_DEBUG, "detail"},
+};
+
 static struct {
     enum log_target target;
     enum log_level level;
     bool json;
+    bool journal;
     bool suspended;
     log_taker *take;
     void *who;
@@ -44,6 +56,11 @@ void log_open(enum log_target target, enum log_level level)
 void log_as_json(void)
 {
     the_log.json = true;
+}
+
+void log_as_journal(bool yes)
+{
+    the_log.journal = yes;
 }
 
 void log_about(const char *client)
@@ -91,7 +108,7 @@ static void add_string(struct line *l, const char *text)
     add(l, "\"");
 }
 
-static void begin_json(struct line *l, int priority)
+static void begin_json(struct line *l, enum kind kind)
 {
     struct timespec now = {0};
     struct tm t;
@@ -101,10 +118,7 @@ static void begin_json(struct line *l, int priority)
     (void)gmtime_r(&now.tv_sec, &t);
     (void)strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &t);
     add(l, "{\"time\": \"%s.%03ldZ\", \"pid\": %ld, \"level\": \"%s\"", date, now.tv_nsec / 1000000,
-        (long)getpid(),
-        priority == LOG_ERR    ? "error"
-        : priority == LOG_INFO ? "note"
-                               : "detail");
+        (long)getpid(), kinds[kind].word);
     if (the_log.client[0] != '\0') {
         add(l, ", \"client\": ");
         add_string(l, the_log.client);
@@ -118,7 +132,7 @@ static void begin_line(struct line *l)
 }
 
 /* Begins a line for syslog (RFC 3164 section 4.1), whose facility is mail. */
-static void begin_syslog(struct line *l, int priority)
+static void begin_syslog(struct line *l, enum kind kind)
 {
     struct timespec now = {0};
     struct tm local;
@@ -127,18 +141,20 @@ static void begin_syslog(struct line *l, int priority)
     (void)clock_gettime(CLOCK_REALTIME, &now);
     if (localtime_r(&now.tv_sec, &local) != NULL)
         (void)strftime(date, sizeof date, "%b %e %H:%M:%S", &local);
-    add(l, "<%d>%s postern[%ld]: ", LOG_MAIL | priority, date, (long)getpid());
+    add(l, "<%d>%s postern[%ld]: ", LOG_MAIL | kinds[kind].priority, date, (long)getpid());
 }
 
 /* Puts a finished text where lines go, with all that belongs to a line there, at once: so lines of
  * several processes don't mix. */
-static void put(enum delivery_way way, int priority, const char *text)
+static void put(enum delivery_way way, enum kind kind, const char *text)
 {
     struct line whole = {.len = 0};
     const char *end = way == DELIVERY_STDERR ? "\n" : "";
 
     if (way == DELIVERY_SYSLOG)
-        begin_syslog(&whole, priority);
+        begin_syslog(&whole, kind);
+    else if (the_log.journal && !the_log.json)
+        add(&whole, "<%d>", kinds[kind].priority);
     else if (!the_log.json)
         add(&whole, "postern[%ld]: ", (long)getpid());
     add(&whole, "%.*s%s", (int)(sizeof whole.text - whole.len - 2), text, end);
@@ -154,30 +170,30 @@ static void tell_lost(enum delivery_way way)
     if (lost == 0)
         return;
     if (the_log.json)
-        begin_json(&l, LOG_ERR);
+        begin_json(&l, KIND_ERROR);
     add(&l, "%s%lu lines of the log are lost: its reader was too slow, or gone%s",
         the_log.json ? ", \"message\": \"" : "", lost, the_log.json ? "\"}" : "");
-    put(way, LOG_ERR, l.text);
+    put(way, KIND_ERROR, l.text);
 }
 
-static void deliver_to(enum delivery_way way, int priority, const struct line *l)
+static void deliver_to(enum delivery_way way, enum kind kind, const struct line *l)
 {
     delivery_open(way);
     tell_lost(way);
-    put(way, priority, l->text);
+    put(way, kind, l->text);
 }
 
 /* Sends a finished line to where the log goes. */
-static void deliver(int priority, const struct line *l)
+static void deliver(enum kind kind, const struct line *l)
 {
     if ((the_log.target & LOG_TO_STDERR) != 0)
-        deliver_to(DELIVERY_STDERR, priority, l);
+        deliver_to(DELIVERY_STDERR, kind, l);
     if ((the_log.target & LOG_TO_SYSLOG) != 0)
-        deliver_to(DELIVERY_SYSLOG, priority, l);
+        deliver_to(DELIVERY_SYSLOG, kind, l);
 }
 
 /* `time` is what stands behind the text, and in JSON as a field; NULL: nothing. */
-static void log_line(int priority, const char *time, const char *format, va_list arguments)
+static void log_line(enum kind kind, const char *time, const char *format, va_list arguments)
 {
     char raw[2048], message[2048];
     struct line l = {.len = 0};
@@ -189,21 +205,21 @@ static void log_line(int priority, const char *time, const char *format, va_list
     /* File names and the like come from outside: whatever is in them, it stays one line. */
     (void)log_sentence(message, sizeof message, raw, strlen(raw));
     if (the_log.take != NULL) {
-        the_log.take(the_log.who, priority == LOG_ERR, message);
+        the_log.take(the_log.who, kind == KIND_ERROR || kind == KIND_CLIENT, message);
     } else if (the_log.json) {
-        begin_json(&l, priority);
+        begin_json(&l, kind);
         add(&l, ", \"message\": ");
         add_string(&l, message);
         if (time != NULL)
             add(&l, ", \"ms\": %s", time);
         add(&l, "}");
-        deliver(priority, &l);
+        deliver(kind, &l);
     } else {
         begin_line(&l);
         add(&l, "%s", message);
         if (time != NULL)
             add(&l, " (%s ms)", time);
-        deliver(priority, &l);
+        deliver(kind, &l);
     }
     errno = saved;
 }
@@ -216,7 +232,7 @@ void log_summary(const struct log_field *fields, size_t count)
     if (the_log.level < LOG_NORMAL || the_log.suspended)
         return;
     if (the_log.json)
-        begin_json(&l, LOG_INFO);
+        begin_json(&l, KIND_NOTE);
     else
         begin_line(&l);
     for (size_t i = 0; i < count; i++) {
@@ -233,7 +249,7 @@ void log_summary(const struct log_field *fields, size_t count)
     }
     if (the_log.json)
         add(&l, "}");
-    deliver(LOG_INFO, &l);
+    deliver(KIND_NOTE, &l);
 }
 
 void log_error(const char *format, ...)
@@ -241,7 +257,27 @@ void log_error(const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    log_line(LOG_ERR, NULL, format, arguments);
+    log_line(KIND_ERROR, NULL, format, arguments);
+    va_end(arguments);
+}
+
+void log_client(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    log_line(KIND_CLIENT, NULL, format, arguments);
+    va_end(arguments);
+}
+
+void log_noise(const char *format, ...)
+{
+    va_list arguments;
+
+    if (the_log.level < LOG_NORMAL)
+        return;
+    va_start(arguments, format);
+    log_line(KIND_NOISE, NULL, format, arguments);
     va_end(arguments);
 }
 
@@ -252,7 +288,7 @@ void log_note(const char *format, ...)
     if (the_log.level < LOG_NORMAL)
         return;
     va_start(arguments, format);
-    log_line(LOG_INFO, NULL, format, arguments);
+    log_line(KIND_NOTE, NULL, format, arguments);
     va_end(arguments);
 }
 
@@ -263,7 +299,7 @@ void log_detail(const char *format, ...)
     if (the_log.level < LOG_VERBOSE)
         return;
     va_start(arguments, format);
-    log_line(LOG_DEBUG, NULL, format, arguments);
+    log_line(KIND_DETAIL, NULL, format, arguments);
     va_end(arguments);
 }
 
@@ -277,7 +313,7 @@ void log_timed(int64_t us, const char *format, ...)
     (void)snprintf(time, sizeof time, "%lld.%lld", (long long)us / 1000,
                    (long long)us % 1000 / 100);
     va_start(arguments, format);
-    log_line(LOG_DEBUG, time, format, arguments);
+    log_line(KIND_DETAIL, time, format, arguments);
     va_end(arguments);
 }
 

@@ -24,6 +24,10 @@ void log_open(enum log_target target, enum log_level level);
  * log_summary() has its fields instead of a message. */
 void log_as_json(void);
 
+/* Makes each line of standard error one for the journal: its priority in front, as in <3>, and no name
+ * and process id, which the journal adds itself (sd-daemon(3)). */
+void log_as_journal(bool yes);
+
 /* Who each line is about: "client=..." stands first in it. Copied, cut at 160 bytes. "" for nobody. */
 void log_about(const char *client);
 
@@ -41,6 +45,11 @@ void log_suspend(bool suspended);
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_detail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* An error that is a client's, and a note on a client that has not even tried: both have the priority
+ * LOG_NOTICE, so that they can be told from our own errors and from sessions. */
+void log_client(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_noise(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* A detail and how long what it tells of has taken, in microseconds: "(0.7 ms)" behind it, in JSON a
  * field "ms". */

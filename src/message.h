@@ -41,7 +41,14 @@ enum message_type {
 const char *message_name(unsigned type);
 
 /* How grave a line for the log is. */
-enum gravity { GRAVITY_DETAIL, GRAVITY_NOTE, GRAVITY_ERROR };
+enum gravity {
+    GRAVITY_DETAIL,
+    GRAVITY_NOTE,
+    GRAVITY_ERROR,
+    GRAVITY_CLIENT, /* an error that is the client's */
+    GRAVITY_NOISE,  /* a client that has not even tried */
+};
+#define GRAVITY_MAX GRAVITY_NOISE
 
 /* The longest time that REPORT_STEP tells, in microseconds: ten years. */
 #define TRACE_TIME_MAX 315360000000000

@@ -94,7 +94,7 @@ static bool admit(struct session *s)
     if (!s->o->proxy_protocol || policy_trusts_proxy(s->o, s->c))
         return true;
     if (strcmp(s->c->client.text, "unknown") == 0) {
-        log_note("client left without a word (a port scan or a health check?)");
+        log_noise("client left without a word (a port scan or a health check?)");
         session_ending(s, ENDING_LEFT);
         return false;
     }

@@ -215,7 +215,7 @@ static const char *const jail_words[] = {"on", "strict", "off", NULL};
 static const char *const stdio_words[] = {"pipe", "socket", NULL};
 static const char *const sni_words[] = {"default", "strict", NULL};
 static const char *const proxy_out_words[] = {"off", "v1", "v2", NULL};
-static const char *const log_words[] = {"auto", "stderr", "syslog", "json", NULL};
+static const char *const log_words[] = {"auto", "stderr", "syslog", "journal", "json", NULL};
 
 #define AT(member) offsetof(struct options, member)
 
@@ -304,8 +304,10 @@ static const struct row rows[] = {
      "wants a file", NULL, NULL},
     {"check", 0, SPECIAL, "[json]", "check options, files and handler, print a report, exit", 0,
      "wants json or nothing", NULL, set_check},
-    {"log", 0, WORD, "TARGET", "stderr, syslog or json [stderr, if it is not the connection]",
-     AT(log), "wants stderr, syslog or json", log_words, NULL},
+    {"log", 0, WORD, "TARGET",
+     "stderr, syslog, journal or json [journal, if stderr is; stderr, if it is not the connection; "
+     "else syslog]",
+     AT(log), "wants stderr, syslog, journal or json", log_words, NULL},
     {"verbose", 'v', SPECIAL, NULL, "explain each step in the log", 0, NULL, NULL, set_verbose},
     {"quiet", 'q', SPECIAL, NULL, "log only what goes wrong", 0, NULL, NULL, set_quiet},
     {"help", 'h', SPECIAL, NULL, "print this and exit", 0, NULL, NULL, set_help},

@@ -30,10 +30,13 @@
 /* Until the options are known, what is wrong with them goes wherever somebody may read it. */
 static void open_first_log(void)
 {
+    bool is_journal = activation_stderr_is_journal();
+
     if (activation_stderr_is_client())
         log_open(LOG_TO_SYSLOG, LOG_NORMAL);
     else
-        log_open(isatty(STDERR_FILENO) ? LOG_TO_STDERR : LOG_TO_BOTH, LOG_NORMAL);
+        log_open(is_journal || isatty(STDERR_FILENO) ? LOG_TO_STDERR : LOG_TO_BOTH, LOG_NORMAL);
+    log_as_journal(is_journal);
 }
 
 static void open_log(const struct options *o)
@@ -42,10 +45,13 @@ static void open_log(const struct options *o)
     bool to_syslog = o->log == LOG_CHOICE_SYSLOG || stderr_is_client;
 
     log_open(to_syslog ? LOG_TO_SYSLOG : LOG_TO_STDERR, (enum log_level)o->verbosity);
+    log_as_journal(o->log == LOG_CHOICE_JOURNAL ||
+                   (o->log == LOG_CHOICE_AUTO && activation_stderr_is_journal()));
     if (o->log == LOG_CHOICE_JSON)
         log_as_json();
-    if (o->log == LOG_CHOICE_STDERR && stderr_is_client)
-        log_note("--log=stderr: standard error is the connection itself here: using syslog");
+    if ((o->log == LOG_CHOICE_STDERR || o->log == LOG_CHOICE_JOURNAL) && stderr_is_client)
+        log_note("--log=%s: standard error is the connection itself here: using syslog",
+                 o->log == LOG_CHOICE_STDERR ? "stderr" : "journal");
 }
 
 /* What the option table itself can't judge. */

@@ -91,7 +91,7 @@ CERT = '--cert=/nowhere/cert.pem'
     ([CERT, '--tls-min=1.4', 'cat'], ['--tls-min=1.4', '1.3']),
     ([CERT, '--tls-min=1.22', 'cat'], ['--tls-min=1.22', '1.2']),
     ([CERT, '--jail=maybe', 'cat'], ['--jail=maybe', 'on, strict or off']),
-    ([CERT, '--log=file', 'cat'], ['--log=file', 'stderr, syslog or json']),
+    ([CERT, '--log=file', 'cat'], ['--log=file', 'stderr, syslog, journal or json']),
     ([CERT, '--starttls=gopher', 'cat'], ['--starttls=gopher', 'imap']),
     ([CERT, '--starttls=imap', '--policy=none', 'cat'], ['--policy=none', 'required, auth or optional']),
     ([CERT, '--policy=auth', 'cat'], ['--policy', '--starttls']),

@@ -29,7 +29,7 @@ WORDS = {
     '--groups': 'X25519MLKEM768 X25519 P-256 P-384',
     '--client-cert': 'request require',
     '--client-name': 'cn email san',
-    '--log': 'stderr syslog json',
+    '--log': 'stderr syslog journal json',
 }
 # What is typed → what is offered; there are a file cert.pem, a folder certs, and a program some-imapd.
 BY_ARGUMENT = {

@@ -289,7 +289,9 @@ def test_journalctl_answers(visited, tmp_path):
     journal([*visited('syslog'), f'<22>Nov 24 10:00:00 postern[4711]: {fields}'], tmp_path)
     ask = {title: shell(command, tmp_path, PATH=f'{tmp_path}:{os.environ["PATH"]}', LC_ALL='C.UTF-8')
            for title, command in queries('journalctl', 'journalctl').items()}
-    wrong = ask.pop('What went wrong in the last hour')
+    here = ask.pop('What went wrong here: files, handlers, the system')
+    assert not [host for host in FAILED if f'client={host}:' in here]
+    wrong = ask.pop('What went wrong in the last hour, here and at clients; port scans are among it')
     assert all(f'client={host}:' in wrong for host in FAILED) and 'end=' not in wrong
     failed = counted(ask.pop('Handshakes that failed, and why, most frequent first'))
     assert failed['client speaks HTTP, not TLS'] == 1 and not [why for why in failed if '\\x0d' in why]

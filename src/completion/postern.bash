@@ -37,7 +37,7 @@ declare -gA _postern_values=(
     [--timeout-lobby]=- [--timeout-handshake]=- [--timeout-idle]=- [--timeout-session]=- [--timeout-grace]=-
     [--max-connections]=- [--max-per-client]=- [--exit-idle]=-
     [--config]=FILE [-f]=FILE
-    [--log]='stderr syslog json'
+    [--log]='stderr syslog journal json'
 )
 _postern_flags='--proxy-protocol --ucspi-tls --check --verbose -v --quiet -q --help -h --version -V'
 

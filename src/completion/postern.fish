@@ -83,7 +83,7 @@ __postern_option -l exit-idle -x -d 'Wait mode: exit after so many seconds witho
 __postern_option -s f -l config -rF -d 'Lines "option = value" with these long names'
 __postern_option -l check -d 'Check options, files and handler, print a report, exit'
 __postern_option -l check -f -a json -d 'Check, print the report as JSON, exit'
-__postern_option -l log -x -a 'stderr syslog json' -d 'Where the log goes'
+__postern_option -l log -x -a 'stderr syslog journal json' -d 'Where the log goes'
 __postern_option -s v -l verbose -d 'Log details'
 __postern_option -s q -l quiet -d 'Log only what goes wrong'
 __postern_option -s h -l help -d 'Print all options and exit'

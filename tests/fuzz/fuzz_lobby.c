@@ -67,11 +67,11 @@ static enum asked leave(void *gate)
     return ASK_OK;
 }
 
-static void note(void *gate, bool wrong, const char *text)
+static void note(void *gate, enum gravity gravity, const char *text)
 {
     struct conversation *c = gate;
 
-    (void)wrong;
+    (void)gravity;
     c->notes++;
     CHECK(*text != '\0');
     fuzz_check_text(text, 300);

@@ -271,6 +271,7 @@ static void good_values_are_taken(void **state)
         "--chroot=/",
         "--log=stderr",
         "--log=syslog",
+        "--log=journal",
     };
 
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
@@ -325,7 +326,7 @@ static void bad_values_are_refused_with_their_option_named(void **state)
         {"--ciphers=", "--ciphers="},
         {"--groups=", "--groups="},
         {"--log=", "--log="},
-        {"--log=journal", "--log=journal: wants stderr, syslog or json"},
+        {"--log=xml", "--log=xml: wants stderr, syslog, journal or json"},
         {"--timeout-lobby=", "--timeout-lobby="},
         {"--timeout-lobby=-1", "--timeout-lobby=-1"},
         {"--timeout-handshake=+1", "--timeout-handshake=+1"},
