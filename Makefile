@@ -5,7 +5,9 @@
 # make install    into PREFIX (/usr/local), below DESTDIR; make uninstall: see src/package/package.mk
 # make dist       the sources as build/dist/postern-VERSION.tar.gz
 # make deb        a Debian package, build/postern_VERSION_ARCHITECTURE.deb
-# make static     one binary that needs no library (PROFILE=small: for routers), see src/static/static.mk
+# make static     one binary that needs no library (PROFILE=small: for routers; CC=arm-linux-gnueabihf-gcc or the like: for
+#                 another processor), see src/static/static.mk
+# make size       what is in one, by library and by file
 # make clean
 # make help       print this
 #
@@ -29,6 +31,8 @@ endif
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes
 # _FORTIFY_SOURCE wants optimisation, and gets in the way of the sanitizers.
 FORTIFY = $(if $(findstring -fsanitize,$(CFLAGS))$(findstring -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+# Headers are tracked by the compiler, the system's left out.
+DEPENDENCIES = -MMD -MP
 # For x86 only; the compiler, which may be a cross compiler, knows.
 CF_PROTECTION := $(shell $(CC) -Werror -fcf-protection -E -x c /dev/null >/dev/null 2>&1 && echo -fcf-protection)
 HARDENING = -fPIE -fstack-protector-strong $(FORTIFY) $(CF_PROTECTION)
@@ -59,11 +63,11 @@ $(BUILD)/postern: $(OBJECTS)
 	$(SAY) '  LD $@'
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(OBJECTS) $(PACKAGE_LIBS) $(LDLIBS)
 
-# Headers are tracked by the compiler; a change of the flags rebuilds everything.
+# A change of the flags rebuilds everything.
 $(BUILD)/obj/%.o: src/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(SAY) '  CC $<'
-	$(Q)$(CC) $(ALL_CPPFLAGS) $(OWN_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(OWN_CPPFLAGS) $(ALL_CFLAGS) $(DEPENDENCIES) -c -o $@ $<
 
 # Another PREFIX changes this file only.
 $(BUILD)/obj/jail.o: private OWN_CPPFLAGS = -DPOSTERN_EMPTY_DIR='"$(EMPTYDIR)"'

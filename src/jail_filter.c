@@ -62,6 +62,14 @@
 #define ARGUMENT_ONE_OF(n, value, other) MUST_BE_ONE_OF(LOW(n), value, other), MUST_BE(HIGH(n), 0)
 #define ARGUMENT_INT(n, value) MUST_BE(LOW(n), (uint32_t)(value))
 
+/* musl's names, on 32 bits, of the calls that tell times before the year 2038. */
+#if !defined(__NR_clock_gettime) && defined(__NR_clock_gettime32)
+#define __NR_clock_gettime __NR_clock_gettime32
+#endif
+#if !defined(__NR_gettimeofday) && defined(__NR_gettimeofday_time32)
+#define __NR_gettimeofday __NR_gettimeofday_time32
+#endif
+
 /* A call with any arguments; with the conditions that follow it; one that fails with EACCES. The number of
  * the call has been loaded. */
 #define CALL(name) SKIP_IF_EQUAL(__NR_##name, 0, 1), ALLOW

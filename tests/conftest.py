@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import daemons, launch, limit, lobby, pki as pki_module, ports, processes
+from harness import daemons, elf, launch, limit, lobby, pki as pki_module, ports, processes
 
 BUILD = Path(__file__).resolve().parent.parent / 'build'
 GROUPS = [4, 24, 4711]
@@ -69,11 +69,17 @@ def nothing_left_behind(request):
 
 
 @pytest.fixture(scope='session')
-def postern():
-    """The path of the program under test."""
+def program():
+    """The path of the file under test."""
     path = Path(os.environ.get('POSTERN', BUILD / 'postern')).resolve()
     assert os.access(path, os.X_OK), f'{path} is not there: run make first, or set POSTERN'
     return path
+
+
+@pytest.fixture(scope='session')
+def postern(program, tmp_path_factory):
+    """What runs the program under test: its path, or a script if it is made for another processor."""
+    return elf.runnable(program, tmp_path_factory.mktemp('foreign'))
 
 
 @pytest.fixture(scope='session')

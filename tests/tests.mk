@@ -4,6 +4,7 @@
 #                 of the big tables; POSTERN=path: of another build)
 # make unit       run the unit tests alone, in less than a minute
 # make check-static    build static programs and test them
+# make check-cross     build static programs for arm64 and armhf, and hold sessions through them, run by qemu
 # make check-releases  make demo and make check in a bare Debian of each RELEASE ("bookworm trixie sid")
 # make check-lived-in  make check on a machine with users, mail, a syslog daemon, another language and no network
 # make asan       run all tests under AddressSanitizer and UBSan
@@ -29,7 +30,7 @@ LIBRARY = $(filter-out $(BUILD)/obj/postern.o,$(OBJECTS))
 $(BUILD)/obj/attempt.o: tests/hook/attempt.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(SAY) '  CC $<'
-	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(DEPENDENCIES) -c -o $@ $<
 
 $(BUILD)/unit/%: tests/unit/%.c $(LIBRARY)
 	@mkdir -p $(@D)

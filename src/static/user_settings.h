@@ -73,8 +73,6 @@ int wolfSSL_UseSessionTicket(struct WOLFSSL *ssl);
 #define NO_MD4
 #define NO_PSK
 #define NO_RC4
-#define WOLFSSL_NO_SHAKE128
-#define WOLFSSL_NO_SHAKE256
 
 /* Keys. */
 #define WC_RSA_PSS
@@ -88,8 +86,29 @@ int wolfSSL_UseSessionTicket(struct WOLFSSL *ssl);
 #define TFM_TIMING_RESISTANT
 #define HAVE_CURVE25519
 #define HAVE_ED25519
-#ifndef POSTERN_FAST
+#if !defined(POSTERN_FAST) && !defined(POSTERN_X25519)
 #define ED25519_SMALL /* 37 KB less; a signature takes milliseconds */
+#endif
+
+/* Post-quantum key exchange: X25519MLKEM768 and its likes, of which a server needs to encapsulate only. */
+#ifdef POSTERN_PQ
+#define WOLFSSL_HAVE_MLKEM
+#define WOLFSSL_PQC_HYBRIDS
+#define WOLFSSL_TLS_NO_MLKEM_STANDALONE
+#define WOLFSSL_NO_ML_KEM_512
+#define WOLFSSL_NO_ML_KEM_1024
+#define WOLFSSL_MLKEM_NO_MAKE_KEY
+#define WOLFSSL_MLKEM_NO_DECAPSULATE
+#define WOLFSSL_SHA3
+#define WOLFSSL_SHAKE128
+#define WOLFSSL_SHAKE256
+#ifndef POSTERN_FAST
+#define WOLFSSL_MLKEM_SMALL
+#define WOLFSSL_MLKEM_ENCAPSULATE_SMALL_MEM
+#endif
+#else
+#define WOLFSSL_NO_SHAKE128
+#define WOLFSSL_NO_SHAKE256
 #endif
 
 /* Key files with a password: PKCS#8 with PBES2. */
@@ -116,6 +135,14 @@ int wolfSSL_UseSessionTicket(struct WOLFSSL *ssl);
 #define SIZEOF_LONG_LONG __SIZEOF_LONG_LONG__
 #ifdef __SIZEOF_INT128__
 #define HAVE___UINT128_T
+#endif
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define BIG_ENDIAN_ORDER
+#endif
+/* Some processors read words from addresses that are multiples of their size only. */
+#if !defined(__x86_64__) && !defined(__i386__) && !defined(__aarch64__)
+#define WOLFSSL_USE_ALIGN
+#define WOLFSSL_SP_INT_DIGIT_ALIGN
 #endif
 
 /* Hardware, where the program finds out by itself whether it has it. */
