@@ -603,6 +603,7 @@ static int explain(struct tls *t, int error, char *why)
     }
     switch (error) {
     case MATCH_SUITE_ERROR:
+    case WOLFSSL_ERROR_SYSCALL: /* what 5.9.2 makes of that, since it was no end of the connection */
     case UNSUPPORTED_SUITE:
         (void)snprintf(why, TLS_WHY_SIZE, "no shared cipher suite: see --ciphers");
         break;
