@@ -527,7 +527,7 @@ static int world_poll(struct pollfd *p, nfds_t count, int timeout)
     return ready;
 }
 
-static enum relay_order take_order(void *arg)
+static enum order take_order(void *arg)
 {
     (void)arg;
     CHECK(w.order_at < w.order_count);
@@ -547,10 +547,10 @@ static enum relay_order take_order(void *arg)
     if (w.reset_seen)
         client_is_gone(ENDING_RESET);
     w.reset_seen = false;
-    return order == HANDLER_EXITS ? RELAY_HANDLER_EXITED
-           : order == DRAIN       ? RELAY_DRAIN
-           : order == ABANDON     ? RELAY_ABANDON
-                                  : RELAY_GO_ON;
+    return order == HANDLER_EXITS ? ORDER_HANDLER_EXITED
+           : order == DRAIN       ? ORDER_DRAIN
+           : order == ABANDON     ? ORDER_ABANDON
+                                  : ORDER_GO_ON;
 }
 
 static enum greeting_verdict judge(const char *bytes, size_t len, size_t *used)
