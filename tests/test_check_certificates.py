@@ -188,7 +188,9 @@ def test_what_is_served_all_the_same_is_told_of_by_check(check, serve, pki, tmp_
 
 
 def test_a_chain_of_16_kib_is_served_whole(serve, tmp_path):
-    names = ','.join(f'DNS:host{number}.a-long-name-to-fill-the-certificate.example.org' for number in range(250))
+    # wolfSSL from 5.7 on takes 128 names.
+    long = '.a-long-name-to-fill-the-certificate' * 3 + '.example.org'
+    names = ','.join(f'DNS:host{number}{long}' for number in range(120))
     cert, key = tmp_path / 'cert.pem', tmp_path / 'key.pem'
     openssl('req', '-x509', '-nodes', '-subj', '/CN=localhost', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256',
             '-addext', f'subjectAltName={names}', '-keyout', key, '-out', cert)
@@ -196,7 +198,7 @@ def test_a_chain_of_16_kib_is_served_whole(serve, tmp_path):
     key.chmod(0o600)
     server = serve(['/bin/cat'], pair=Pair(cert, key, cert))
     run = subprocess.run(['openssl', 's_client', '-connect', f'{server.host}:{server.port}', '-no_ign_eof', '-CAfile',
-                          cert, '-verify_hostname', 'host249.a-long-name-to-fill-the-certificate.example.org'],
+                          cert, '-verify_hostname', f'host119{long}'],
                          stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False)
     assert b'BEGIN CERTIFICATE' in run.stdout and b'Verification: OK' in run.stdout
 

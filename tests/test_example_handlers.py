@@ -88,10 +88,16 @@ def test_imap_is_read(serve, stack, daemon, pki, name, options):
     ended(server, start='starttls')
 
 
+def need_mailfront():
+    for package in ('mailfront', 'cvm'):
+        debian.need(package)
+
+
 @contextmanager
 def mailbox(name, daemon):
     """A daemon with mail, and the script in front of it."""
     if name.startswith('dovecot-'):
+        need_mailfront()
         program = f'/usr/lib/dovecot/{name[8:]}'
         with daemons.mail_user() as user, daemons.dovecot_conf() as (_, conf), \
                 script(name, replace={program: f'{program} -c {conf}'}) as argv:
@@ -371,6 +377,7 @@ def test_postfix_s_own_smtpd_is_told_who_the_client_is(serve, stack, smtpd, pki)
 
 @pytest.fixture
 def smtpfront(stack):
+    need_mailfront()
     user = stack.enter_context(daemons.mail_user(messages=()))
     argv = stack.enter_context(script('smtpfront', beside=['smtpfront-queue'],
                                       replace={'/usr/local/sbin/smtpfront-queue': '{folder}/smtpfront-queue'}))

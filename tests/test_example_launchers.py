@@ -41,12 +41,12 @@ def here(postern, pki, mail, tmp_path_factory):
     pair = pki.ecdsa
     conf = folder / 'postern.conf'
     conf.write_text(CONF.format(cert=pair.cert, key=pair.key), encoding='utf-8')
-    with daemons.folder_inside() as (outside, inside):
+    with daemons.folder_inside() as (outside, inside), daemons.start('exim') as exim:
         (outside / 'conf').write_text(MAILUTILS, 'ascii')
         commands = {
             '/usr/sbin/imap4d': debian.inside('/usr/sbin/imap4d', '--no-site-config', f'--config-file={inside}/conf'),
             '/usr/sbin/popa3d': debian.inside('/usr/sbin/popa3d'),
-            '/usr/local/sbin/exim-client': debian.inside('/usr/sbin/smtpfront-echo', 'accept'),
+            '/usr/local/sbin/exim-client': exim.argv,
             '/usr/sbin/leafnode': debian.inside('/usr/sbin/leafnode', user='9:9'),
         }
         paths = {path: script(folder / path.rsplit('/', 1)[1], f'exec {launch.quoted(command)} "$@"')

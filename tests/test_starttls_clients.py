@@ -20,7 +20,7 @@ WITH_HANDLER = ['auth', 'optional']
 DAEMONS = {
     'imap': {'1.2': 'courier-imap', '1.3': 'mailutils-imap4d'},
     'pop3': {'1.2': 'popa3d', '1.3': 'mailutils-pop3d'},
-    'smtp': {'1.2': 'smtpfront-echo', '1.3': 'exim'},
+    'smtp': {'1.2': 'exim' if debian.lacks('mailfront') else 'smtpfront-echo', '1.3': 'exim'},
     'lmtp': {'1.2': 'dovecot-lmtp', '1.3': 'dovecot-lmtp'},
     'sieve': {'1.2': 'managesieve-with-login', '1.3': 'managesieve-with-login'},
     'nntp': {'1.2': 'leafnode', '1.3': 'leafnode'},

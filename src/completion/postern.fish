@@ -18,7 +18,9 @@ function __postern_handler
             case --
                 set -e words[1]
                 break
-            case '-?*'
+            case -
+                break
+            case '-*'
                 if contains -- $words[1] $__postern_valued
                     set -e words[1]
                 end
