@@ -9,6 +9,7 @@
 #include "dialect/dialect.h"
 #include "facts.h"
 #include "gate_trace.h"
+#include "jail.h"
 #include "options.h"
 #include "ticket.h"
 #include "tls.h"
@@ -24,6 +25,7 @@ struct gate {
     const struct dialect *dialect; /* NULL: immediate TLS */
     struct ucspi *ucspi;           /* NULL: the handler's descriptors come from the monitor */
     struct trust *trust;           /* for client certificates */
+    struct jail *jail;             /* that this process is in */
     struct ask ask;
     struct ticket_names tickets; /* that the vault can open; none: it can't seal any either */
     struct tls *tls;             /* NULL: there is no session yet */

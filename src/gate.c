@@ -41,6 +41,33 @@ static void first_bytes(void *gate)
     trace_end(&to_here, "first bytes from the handler");
 }
 
+#ifdef POSTERN_TEST
+/* Test builds only: what a gate that has been taken over might try. */
+static void try_to_break_out(struct gate *g, bool late)
+{
+    char text[200];
+
+    if (attempt_run(g->ask.monitor, late, text, sizeof text) != 0)
+        gate_end(g, ENDING_LEFT, GRAVITY_ERROR, "%s", text);
+}
+#endif
+
+/* Gives up what only lobby and handshake needed. */
+static void narrow_jail(struct gate *g)
+{
+    struct jail_report report;
+    int rc = jail_narrow(g->jail, &report);
+
+    if (rc < 0)
+        gate_end(g, ENDING_SYSTEM, GRAVITY_ERROR, "the jail lacks: %s (--jail=strict)",
+                 report.missing);
+    if (report.missing[0] != '\0')
+        gate_note(g, GRAVITY_DETAIL, "the jail lacks: %s", report.missing);
+#ifdef POSTERN_TEST
+    try_to_break_out(g, true);
+#endif
+}
+
 /* Relays until the end of the connection. */
 static _Noreturn void relay(struct gate *g, const struct relay_client *ops, void *client,
                             struct handler_ends ends)
@@ -63,6 +90,7 @@ static _Noreturn void relay(struct gate *g, const struct relay_client *ops, void
     if (ops == &client_tls && g->dialect != NULL)
         r.greeting = g->dialect->greeting;
     memory_trim_stack(); /* the handshake was the deepest there is */
+    narrow_jail(g);
     trace_begin(&g->trace);
     int rc = relay_run(&r);
     trace_end(&g->trace, "relay is over: %s", ending_name(r.ending));
@@ -313,17 +341,6 @@ static int prepare(struct gate *g, const struct jail *j)
     return rc == 0 ? tls_start() : rc;
 }
 
-#ifdef POSTERN_TEST
-/* Test builds only: what a gate that has been taken over might try. */
-static void try_to_break_out(struct gate *g)
-{
-    char text[200];
-
-    if (attempt_run(g->ask.monitor, text, sizeof text) != 0)
-        gate_end(g, ENDING_LEFT, GRAVITY_ERROR, "%s", text);
-}
-#endif
-
 /* Locks this process in. */
 static void enter_jail(struct gate *g, struct jail *j)
 {
@@ -345,7 +362,8 @@ static void enter_jail(struct gate *g, struct jail *j)
 _Noreturn void gate_run(struct connection *c, const struct options *o, struct jail *j, int monitor,
                         struct ucspi *ucspi, struct trust *trust)
 {
-    struct gate g = {.c = c, .o = o, .ucspi = ucspi, .trust = trust, .ask = {.monitor = monitor}};
+    struct gate g = {
+        .c = c, .o = o, .ucspi = ucspi, .trust = trust, .jail = j, .ask = {.monitor = monitor}};
     bool tls = false;
 
     g.trace = (struct trace){&g.ask, trace_now()};
@@ -357,7 +375,7 @@ _Noreturn void gate_run(struct connection *c, const struct options *o, struct ja
         gate_end_unanswered(&g, result, "hear from the monitor");
     trace_begin(&g.trace);
 #ifdef POSTERN_TEST
-    try_to_break_out(&g);
+    try_to_break_out(&g, false);
 #endif
     g.lingers = true;
     if (o->proxy_protocol)

@@ -27,6 +27,11 @@
 /* The id that is there even where few are. */
 #define NOBODY 65534U
 
+/* What a session may have in memory of its own: several times what any needs, whatever the keys. */
+#define SESSION_MEMORY (8U << 20)
+#define MEMORY_MAX ((rlim_t)1 << 30) /* a monitor that holds more can't have a gate with a limit */
+#define STACK_MAX ((rlim_t)8 << 20)
+
 /* `make install` makes this folder; where it is missing a fresh one is made for each connection. */
 #ifndef POSTERN_EMPTY_DIR
 #define POSTERN_EMPTY_DIR "/usr/local/lib/postern/empty"
@@ -109,6 +114,7 @@ int jail_prepare(struct jail *j, const struct options *o)
 {
     *j = (struct jail){.mode = o->jail,
                        .as_root = geteuid() == 0,
+                       .monitor = getpid(),
                        .root = -1,
                        .verifies = o->client_cert != CLIENT_CERT_OFF};
     if (o->gate_user != NULL && !j->as_root) {
@@ -230,6 +236,63 @@ static int drop_capabilities(void)
     return syscall(SYS_capset, &header, none) != 0 ? -errno : 0;
 }
 
+/* The gate dies with its monitor. Changing ids takes that back, so it comes after; and the monitor may have
+ * died before. */
+static int follow_monitor(const struct jail *j, struct jail_report *report)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+        return failed(report, "PR_SET_PDEATHSIG");
+    if (getppid() == j->monitor)
+        return 0;
+    errno = ESRCH;
+    return failed(report, "the monitor is gone");
+}
+
+/* Lowers a limit, but never raises one that is lower already. */
+static int lower(int resource, rlim_t value)
+{
+    struct rlimit l;
+
+    if (getrlimit(resource, &l) != 0)
+        return -1;
+    if (l.rlim_max > value)
+        l.rlim_max = value;
+    if (l.rlim_cur > value)
+        l.rlim_cur = value;
+    return setrlimit(resource, &l);
+}
+
+static bool has_room(void)
+{
+    void *room =
+        mmap(NULL, SESSION_MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return room != MAP_FAILED && munmap(room, SESSION_MEMORY) == 0;
+}
+
+/* The limit counts what has come from the monitor, too, which is little but where it holds large revocation
+ * lists: the next power of two that leaves a session its room. Only private memory counts in it, so the list
+ * of system calls has no other. */
+static int limit_memory(struct jail_report *report)
+{
+    struct rlimit l;
+
+    if (getrlimit(RLIMIT_DATA, &l) != 0)
+        return -1;
+    const rlim_t given = l.rlim_cur;
+    for (rlim_t size = 2 * (rlim_t)SESSION_MEMORY; size < given && size <= MEMORY_MAX; size *= 2) {
+        l.rlim_cur = size;
+        if (setrlimit(RLIMIT_DATA, &l) != 0)
+            return -1;
+        if (has_room())
+            return lower(RLIMIT_DATA, size);
+    }
+    if (given > 2 * (rlim_t)SESSION_MEMORY)
+        lacks(report, "a limit of memory");
+    l.rlim_cur = given;
+    return setrlimit(RLIMIT_DATA, &l);
+}
+
 static int set_limits(struct jail_report *report)
 {
     static const struct rlimit zero = {0, 0};
@@ -240,6 +303,10 @@ static int set_limits(struct jail_report *report)
         return failed(report, "setrlimit FSIZE");
     if (setrlimit(RLIMIT_NPROC, &zero) != 0)
         return failed(report, "setrlimit NPROC");
+    if (lower(RLIMIT_STACK, STACK_MAX) != 0)
+        return failed(report, "setrlimit STACK");
+    if (limit_memory(report) != 0)
+        return failed(report, "setrlimit DATA");
     return 0;
 }
 
@@ -303,14 +370,30 @@ int jail_enter(struct jail *j, struct jail_report *report)
     /* Changing ids may have reset it, so this comes after. */
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
         return failed(report, "not dumpable");
-    rc = set_limits(report);
+    rc = follow_monitor(j, report);
+    if (rc == 0)
+        rc = set_limits(report);
     if (rc < 0)
         return rc;
     if (use_landlock() < 0)
         lacks(report, "Landlock");
-    if (jail_filter_load(JAIL_LIST_OPENING, j->verifies) < 0)
+    j->listed = jail_filter_load(JAIL_LIST_OPENING, j->verifies) == 0;
+    if (!j->listed)
         lacks(report, "seccomp");
     return j->mode == JAIL_STRICT && report->missing[0] != '\0' ? -ENOTSUP : 0;
+}
+
+int jail_narrow(struct jail *j, struct jail_report *report)
+{
+    report->missing[0] = '\0';
+    if (!j->listed)
+        return 0;
+    int rc = jail_filter_load(JAIL_LIST_RELAY, false);
+    if (rc == 0)
+        return 0;
+    (void)snprintf(report->missing, sizeof report->missing,
+                   "the relay's shorter list (seccomp): %s", strerror(-rc));
+    return j->mode == JAIL_STRICT ? -ENOTSUP : 0;
 }
 
 void jail_close(struct jail *j)

@@ -25,8 +25,10 @@ struct jail {
     bool as_root; /* started by root: ids and root folder are changed too */
     bool own_id;  /* no --gate-user: an id that is made from the gate's process id */
     struct account account;
+    pid_t monitor; /* the parent that the gate must still have when it is locked in */
     int root;      /* the empty folder; -1 if not as_root */
     bool verifies; /* client certificates, for which the library tries to open files */
+    bool listed;   /* jail_enter() has put this process under its list of system calls */
 };
 
 /* Where lacking parts are named; jail_enter() leaves it "" when everything held. */
@@ -38,10 +40,14 @@ struct jail_report {
  * errno. jail_close() closes the folder. */
 int jail_prepare(struct jail *j, const struct options *o);
 
-/* Locks this process in, for good; with JAIL_OFF it only stops being root. What the kernel or the build lacks is named in *report and is
- * fatal only in mode JAIL_STRICT; that privileges can't be dropped is fatal always. Opens nothing
- * that stays open. Returns 0, or a negative errno and in *report what failed. Logs nothing. */
+/* Locks this process in, for good; with JAIL_OFF it only stops being root. What the kernel or the build
+ * lacks is named in *report and is fatal only in mode JAIL_STRICT; that privileges can't be dropped, or
+ * that the monitor has died, is fatal always. Opens nothing that stays open. Returns 0, or a negative errno and in *report what failed. Logs nothing. */
 int jail_enter(struct jail *j, struct jail_report *report);
+
+/* Leaves this process, the gate, only the system calls that the relay makes. Same contract as
+ * jail_enter(); does nothing where that one found no seccomp, or with JAIL_OFF. */
+int jail_narrow(struct jail *j, struct jail_report *report);
 
 /* What the jail that jail_enter() has closed is made of, in words. */
 void jail_describe(const struct jail *j, const struct jail_report *report, char *text, size_t size);

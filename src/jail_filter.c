@@ -79,8 +79,8 @@
 /* One of the many calls in this one, which i386 has had before they got numbers of their own: what their
  * arguments are a filter can't see. */
 #define SOCKETCALL(number)                                                                         \
-    SKIP_IF_EQUAL(__NR_socketcall, 0, 4), LOAD(LOW(0)), SKIP_IF_EQUAL(number, 0, 1), ALLOW,        \
-        LOAD(offsetof(struct seccomp_data, nr))
+    SKIP_IF_EQUAL(__NR_socketcall, 0, 6), LOAD(LOW(0)), SKIP_IF_EQUAL(number, 0, 3),               \
+        LOAD(HIGH(0)), SKIP_IF_EQUAL(0, 0, 1), ALLOW, LOAD(offsetof(struct seccomp_data, nr))
 #define CALL_FAILS(name) SKIP_IF_EQUAL(__NR_##name, 0, 1), REFUSE
 
 /* x32's numbers have a bit that none in a list has: they need no look of their own. */
@@ -91,7 +91,10 @@ static const struct sock_filter beginning[] = {
 
 static const struct sock_filter ending[] = {KILL};
 
-/* What every list has. Those that a busy session makes most come first. */
+/* What every list has. Those that a busy session makes most come first.
+ *
+ * About memory: RLIMIT_DATA counts what is private and may be written. So nothing else may be mapped, and what
+ * has been counted must stay so: mprotect(2) can't take the right to write away again, to make room for more. */
 static const struct sock_filter common[] = {
     CALL(read),  /* from the handler; from a client that is no socket */
     CALL(write), /* to the handler */
@@ -119,17 +122,17 @@ static const struct sock_filter common[] = {
     CALL(clock_gettime), /* time-outs, where the vDSO passes it on */
     CALL(close),         /* the handler's end, the client's */
     CALL(shutdown),      /* an orderly end */
-    CALL(brk), /* memory, but never to be run or shared, and always counted by RLIMIT_DATA: */
+    CALL(brk),           /* memory; PROT_NONE is musl's, when brk() has failed */
 #ifdef __NR_mmap2
-    CALL_IF(mmap2, ARGUMENT(2, PROT_READ | PROT_WRITE), ARGUMENT(3, MAP_PRIVATE | MAP_ANONYMOUS),
-            ARGUMENT_INT(4, -1)),
+    CALL_IF(mmap2, ARGUMENT_ONE_OF(2, PROT_NONE, PROT_READ | PROT_WRITE),
+            ARGUMENT(3, MAP_PRIVATE | MAP_ANONYMOUS), ARGUMENT_INT(4, -1)),
 #else
-    CALL_IF(mmap, ARGUMENT(2, PROT_READ | PROT_WRITE), ARGUMENT(3, MAP_PRIVATE | MAP_ANONYMOUS),
-            ARGUMENT_INT(4, -1)),
+    CALL_IF(mmap, ARGUMENT_ONE_OF(2, PROT_NONE, PROT_READ | PROT_WRITE),
+            ARGUMENT(3, MAP_PRIVATE | MAP_ANONYMOUS), ARGUMENT_INT(4, -1)),
 #endif
+    CALL_IF(mprotect, ARGUMENT(2, PROT_READ | PROT_WRITE)), /* what follows such an mmap() */
     CALL(munmap),
-    CALL_IF(madvise,
-            ARGUMENT_ONE_OF(2, MADV_DONTNEED, MADV_FREE)), /* memory_trim_stack(); musl's free() */
+    CALL_IF(madvise, ARGUMENT_ONE_OF(2, MADV_DONTNEED, MADV_FREE)), /* our stack; musl's free() */
     CALL(getpid),          /* wolfSSL's random generator looks for a fork; the log's lines */
     CALL(restart_syscall), /* poll() again, after a stop or a sleep of the machine */
     CALL(exit_group),

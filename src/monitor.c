@@ -70,6 +70,7 @@ static int fork_gate(struct session *s, monitor_gate *gate)
     /* A gate that does not read must not be able to stop the monitor. */
     int rc = io_set_nonblocking(ends[0], true);
     if (rc == 0) {
+        s->jail.monitor = getpid();
         pid = fork();
         rc = pid < 0 ? -errno : 0;
     }

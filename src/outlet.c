@@ -51,7 +51,7 @@ static int send_to_stderr(struct outlet *o, const char *line, size_t len)
         if (o->way[0] >= 0)
             n = splice_line(o, line, len);
         else
-            n = sendto(o->fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+            n = send(o->fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n < 0 && errno != EAGAIN && errno != EINTR && errno != EPIPE)
             n = write_line(o, line, len);
     } while (n < 0 && errno == EINTR);

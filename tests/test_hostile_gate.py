@@ -10,6 +10,7 @@ import ctypes
 import os
 import re
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -40,7 +41,14 @@ FAILING = {
 }
 
 # ... and those that nothing but seccomp forbids. A socket can still be connected to nothing; see above.
-ONLY_SECCOMP = ['socket', 'mmap-exec']
+ONLY_SECCOMP = ['socket', 'mmap-exec', 'mmap-shared', 'mmap-growing', 'mmap-readable', 'mprotect-exec', 'mprotect-none', 'madvise',
+                'sigreturn', 'send-descriptor', 'send-to-address']
+
+# ... those that only the list of system calls forbids which is loaded when the relay begins,
+LATE = ['late-recvmsg', 'late-list']
+
+# ... and memory over the limit.
+MEMORY = ['memory', 'heap']
 
 # Lies to the monitor, and what the log says of each.
 LIES = {
@@ -156,6 +164,59 @@ def test_without_seccomp_the_rest_of_the_jail_makes_the_attempt_fail(hostile, at
 @pytest.mark.parametrize('attempt', ONLY_SECCOMP)
 def test_only_seccomp_forbids(hostile, attempt, who):
     assert outcome(hostile('bare', who, attempt), attempt).startswith('SUCCEEDED')
+
+
+@as_who
+@both_builds
+@pytest.mark.parametrize('attempt', MEMORY)
+def test_there_is_no_more_memory_than_a_session_needs(hostile, attempt, build, who):
+    end = hostile(build, who, attempt)
+    assert outcome(end, attempt) == 'failed (Cannot allocate memory)', end.log
+    assert (end.summary['end'], end.status) == ('left', LEFT)
+
+
+def late(program, pki, who, attempt, tmp_path):
+    """A session whose gate makes an attempt when the relay begins: how it ended."""
+    command = [program, *pki.ecdsa.options(), '--', '/bin/echo', 'hello']
+    with LAUNCHERS[who](command, tmp_path, environment={'ATTEMPT': attempt}) as server:
+        with tls.Client(server, pki.ca) as client:
+            try:
+                client.rest()
+            except (tls.Truncated, OSError):
+                pass
+        return server.wait()
+
+
+@as_who
+@pytest.mark.parametrize('attempt', LATE)
+def test_when_the_relay_has_begun_less_is_allowed(built, pki, tmp_path, attempt, who):
+    end = late(built('seccomp'), pki, who, attempt, tmp_path)
+    assert end.log.count(KILLED) == 1, end.log
+    assert outcome(end, attempt) is None, end.log
+    assert (end.summary['end'], end.status) == ('gate-died', GATE_DIED)
+
+
+@as_who
+@pytest.mark.parametrize('attempt', LATE)
+def test_only_the_second_list_forbids_it(built, pki, tmp_path, attempt, who):
+    assert outcome(late(built('bare'), pki, who, attempt, tmp_path), attempt).startswith('SUCCEEDED')
+
+
+@as_who
+@both_builds
+@pytest.mark.leaves('cat')         # whose parent is gone
+def test_a_gate_dies_with_its_monitor_even_if_it_does_not_run(built, pki, tmp_path, build, who):
+    """The socket alone would not tell a gate that is stopped, or one that does not look."""
+    command = [built(build), *pki.ecdsa.options(), '--', '/bin/cat']
+    with LAUNCHERS[who](command, tmp_path) as server:
+        with tls.Client(server, pki.ca) as client:
+            client.send(b'x')
+            assert client.take(1) == b'x'
+            monitor = server.process().pid
+            gate = tls.gate_of(server.process())
+            os.kill(gate, signal.SIGSTOP)
+            os.kill(monitor, signal.SIGKILL)
+            tls.all_end([gate])
 
 
 @needs_root

@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdint.h>
@@ -16,18 +18,36 @@
 #include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static char wanted[32];
 
+#define PAGE 4096
+
+static void *page;
+
+/* Lets the access go on that has failed: that is what a signal handler returns for. */
+static void repair(int number)
+{
+    (void)number;
+    (void)mprotect(page, PAGE, PROT_READ | PROT_WRITE);
+}
+
 void attempt_remember(void)
 {
     const char *name = getenv("ATTEMPT");
+    const struct sigaction action = {.sa_handler = repair};
 
     if (name != NULL)
         (void)snprintf(wanted, sizeof wanted, "%s", name);
+    if (strcmp(wanted, "sigreturn") != 0)
+        return;
+    page = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    (void)sigaction(SIGSEGV, &action, NULL);
 }
 
 /* Each attempt returns what its system call did: -1 and errno is what we want to see. */
@@ -116,6 +136,131 @@ static int run_code(int vault)
     void *code =
         mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return code == MAP_FAILED ? -1 : 0;
+}
+
+static int map(int protection, int flags)
+{
+    return mmap(NULL, PAGE, protection, flags | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1 : 0;
+}
+
+static int map_shared(int vault)
+{
+    (void)vault;
+    return map(PROT_READ | PROT_WRITE, MAP_SHARED);
+}
+
+/* RLIMIT_DATA takes it for a stack. */
+static int map_growing(int vault)
+{
+    (void)vault;
+    return map(PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_GROWSDOWN);
+}
+
+/* RLIMIT_DATA does not count it, but reading it makes page tables. */
+static int map_readable(int vault)
+{
+    (void)vault;
+    return map(PROT_READ, MAP_PRIVATE);
+}
+
+static int protect(int protection)
+{
+    void *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return p == MAP_FAILED ? -1 : mprotect(p, PAGE, protection);
+}
+
+static int make_executable(int vault)
+{
+    (void)vault;
+    return protect(PROT_READ | PROT_EXEC);
+}
+
+/* What nobody may write to any more, RLIMIT_DATA has forgotten. */
+static int hide_memory(int vault)
+{
+    (void)vault;
+    return protect(PROT_NONE);
+}
+
+static int advise(int vault)
+{
+    void *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    (void)vault;
+    return p == MAP_FAILED ? -1 : madvise(p, PAGE, MADV_DONTDUMP);
+}
+
+static int return_from_signal(int vault)
+{
+    (void)vault;
+    *(volatile char *)page = 1;
+    return 0;
+}
+
+static void make_note(struct message_writer *w, uint8_t *buf, size_t size)
+{
+    message_begin(w, buf, size, REPORT_NOTE);
+    message_put_number(w, 1);
+    message_put_text(w, "it got through");
+}
+
+static int send_descriptor(int vault)
+{
+    uint8_t buf[64];
+    struct message_writer w;
+
+    make_note(&w, buf, sizeof buf);
+    return message_send(vault, &w, &vault, 1) == 0 ? 0 : -1;
+}
+
+/* One that leads nowhere: a connected socket passes over it. */
+static int send_to_address(int vault)
+{
+    const struct sockaddr_un to = {.sun_family = AF_UNIX, .sun_path = "/nobody"};
+    uint8_t buf[64];
+    struct message_writer w;
+
+    make_note(&w, buf, sizeof buf);
+    return (int)sendto(vault, w.buf, w.len, MSG_NOSIGNAL, (const struct sockaddr *)&to, sizeof to);
+}
+
+/* More than any session has. */
+static int take_memory(int vault)
+{
+    (void)vault;
+    for (int i = 0; i < 64; i++) {
+        void *p = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (p == MAP_FAILED)
+            return -1;
+        memset(p, 1, 1 << 20);
+    }
+    return 0;
+}
+
+static int grow_heap(int vault)
+{
+    (void)vault;
+    return sbrk(64 << 20) == (void *)-1 ? -1 : 0; /* NOLINT: the kernel's word for failure */
+}
+
+/* From here on: what is taken away when the relay begins. */
+
+static int late_recvmsg(int vault)
+{
+    struct msghdr m = {.msg_iov = NULL};
+
+    return recvmsg(vault, &m, MSG_DONTWAIT) < 0 && errno != EAGAIN ? -1 : 0;
+}
+
+/* A list that lets everything pass would change nothing; one that makes calls fail might. */
+static int late_list(int vault)
+{
+    struct sock_filter all = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    const struct sock_fprog program = {1, &all};
+
+    (void)vault;
+    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
 }
 
 /* From here on: lies to the monitor. Returns 0 if it answered, -1 if it ended the connection. */
@@ -362,6 +507,19 @@ static const struct {
     {"setuid", become_root},
     {"mount", mount_something},
     {"mmap-exec", run_code},
+    {"mmap-shared", map_shared},
+    {"mmap-growing", map_growing},
+    {"mmap-readable", map_readable},
+    {"mprotect-exec", make_executable},
+    {"mprotect-none", hide_memory},
+    {"madvise", advise},
+    {"sigreturn", return_from_signal},
+    {"send-descriptor", send_descriptor},
+    {"send-to-address", send_to_address},
+    {"memory", take_memory},
+    {"heap", grow_heap},
+    {"late-recvmsg", late_recvmsg},
+    {"late-list", late_list},
     {"lie-garbage", lie_garbage},
     {"lie-length", lie_length},
     {"lie-huge", lie_huge},
@@ -381,8 +539,10 @@ static const struct {
     {"stop-unasked", stop_unasked},
 };
 
-int attempt_run(int vault, char *report, unsigned size)
+int attempt_run(int vault, bool late, char *report, unsigned size)
 {
+    if (late != (strncmp(wanted, "late-", 5) == 0))
+        return 0;
     for (size_t i = 0; i < sizeof attempts / sizeof attempts[0]; i++) {
         if (strcmp(attempts[i].name, wanted) != 0)
             continue;

@@ -3,10 +3,12 @@
 #ifndef POSTERN_ATTEMPT_H
 #define POSTERN_ATTEMPT_H
 
+#include <stdbool.h>
+
 /* Tries what the environment variable ATTEMPT named when attempt_remember() was called, over `vault`
  * where it is about the monitor, and writes to `report` what came of it; does nothing without such
- * a name. Returns 0 if there was nothing to try, else 1. */
+ * a name. `late`: the relay has begun, for attempts whose names begin so. Returns 0 if there was nothing to try, else 1. */
 void attempt_remember(void);
-int attempt_run(int vault, char *report, unsigned size);
+int attempt_run(int vault, bool late, char *report, unsigned size);
 
 #endif
