@@ -2,11 +2,11 @@
 #
 # make            build build/postern
 # make demo       show it at work: a real IMAP daemon, read over TLS on loopback
-# make install    into PREFIX (/usr/local), below DESTDIR; make uninstall: see src/package/package.mk
+# make install    into PREFIX (/usr/local), below DESTDIR; make uninstall: see src/build/package/package.mk
 # make dist       the sources as build/dist/postern-VERSION.tar.gz
 # make deb        a Debian package, build/postern_VERSION_ARCHITECTURE.deb
 # make static     one binary that needs no library (PROFILE=small: for routers; CC=arm-linux-gnueabihf-gcc or the like: for
-#                 another processor), see src/static/static.mk
+#                 another processor), see src/build/static/static.mk
 # make size       what is in one, by library and by file
 # make clean
 # make help       print this
@@ -43,7 +43,7 @@ ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 PACKAGE_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
 PACKAGE_LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
 
-SOURCES = $(sort $(wildcard src/*.c src/dialect/*.c))
+SOURCES = $(sort $(wildcard src/*.c src/*/*.c))
 OBJECTS = $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
 
 Q = $(if $(V),,@)
@@ -55,8 +55,8 @@ all: $(BUILD)/postern
 help:
 	@sed -n '/^$$/q; s/^# \{0,1\}//; 3,$$p' Makefile; echo; sed -n '/^$$/q; s/^# \{0,1\}//; 3,$$p' tests/tests.mk
 
-include src/static/static.mk
-include src/package/package.mk
+include src/build/static/static.mk
+include src/build/package/package.mk
 include tests/tests.mk
 
 $(BUILD)/postern: $(OBJECTS)
@@ -70,8 +70,8 @@ $(BUILD)/obj/%.o: src/%.c $(BUILD)/flags
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(OWN_CPPFLAGS) $(ALL_CFLAGS) $(DEPENDENCIES) -c -o $@ $<
 
 # Another PREFIX changes this file only.
-$(BUILD)/obj/jail.o: private OWN_CPPFLAGS = -DPOSTERN_EMPTY_DIR='"$(EMPTYDIR)"'
-$(BUILD)/obj/jail.o: $(BUILD)/emptydir
+$(BUILD)/obj/start/jail.o: private OWN_CPPFLAGS = -DPOSTERN_EMPTY_DIR='"$(EMPTYDIR)"'
+$(BUILD)/obj/start/jail.o: $(BUILD)/emptydir
 
 FLAGS = $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS)
 $(BUILD)/flags: WANTED = $(FLAGS)

@@ -8,18 +8,18 @@
  *                    → facts → relay → close
  *              monitor: serve the vault → on facts: handler → reap → summary → exit status */
 
-#include "activation.h"
-#include "check.h"
+#include "start/activation.h"
+#include "check/check.h"
 #include "dialect/dialect.h"
-#include "gate.h"
-#include "io.h"
-#include "listener.h"
-#include "log.h"
-#include "monitor.h"
-#include "options.h"
-#include "policy.h"
-#include "ticket_file.h"
-#include "tls.h"
+#include "gate/gate.h"
+#include "common/io.h"
+#include "monitor/listener.h"
+#include "common/log.h"
+#include "monitor/monitor.h"
+#include "start/options.h"
+#include "start/policy.h"
+#include "vault/ticket_file.h"
+#include "tls/tls.h"
 
 #include <errno.h>
 #include <stdio.h>

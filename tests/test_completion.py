@@ -11,7 +11,7 @@ import pytest
 
 pytestmark = pytest.mark.not_sanitized('has nothing to do with it')
 
-COMPLETION = Path(__file__).resolve().parent.parent / 'src/completion'
+COMPLETION = Path(__file__).resolve().parent.parent / 'src/build/completion'
 TIMEOUT = 60
 
 # What may stand for a value is by name, or else follows from what --help calls it.

@@ -9,44 +9,60 @@ import pytest
 
 TOP = Path(__file__).resolve().parent.parent
 
-# A file includes only headers of lower layers, besides its own. Within a layer nobody knows anybody.
-LAYERS = [
-    ['alert', 'bytes', 'der', 'dialect', 'hello', 'io', 'jail_filter', 'memory', 'message', 'nearest', 'outlet', 'peer', 'pem', 'seed', 'suites', 'ticket', 'utf8'],
-    ['census', 'decoy', 'delivery', 'dn', 'facts', 'reframe', 'resumption', 'ruling', 'staple', 'trust', 'wish', 'x509'],
-    ['environment', 'identity', 'log'],
-    ['activation', 'certs', 'chain', 'child', 'clientca', 'config', 'notify', 'report', 'trace', 'ucspi_ends'],
-    ['choose', 'keys', 'options', 'ucspi'],
-    ['client_ca', 'clientcert', 'jail', 'policy', 'proxy', 'reasons', 'tickets'],
-    ['ask', 'check_clients', 'handler', 'opening', 'ticket_file', 'tls', 'vault'],
-    ['check_certs', 'gate_trace', 'load', 'lobby', 'monitor_trace', 'provision', 'relay'],
-    ['check', 'client', 'end', 'renewal', 'session'],
-    ['answer', 'handshake', 'summary'],
-    ['gate', 'monitor'],
-    ['listener'],
-    ['postern'],
-]
-LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
-SOURCES = sorted([*TOP.glob('src/*.[ch]'), *TOP.glob('src/dialect/*.[ch]')])
+# The folder says in which process a file runs, and so whose headers it may include besides those of its own folder.
+# src/postern.c may include all.
+MAY_INCLUDE = {
+    'common': set(),
+    'dialect': set(),
+    'x509': {'common'},
+    'start': {'common', 'dialect'},
+    'tls': {'x509', 'start', 'common'},
+    'vault': {'x509', 'start', 'common'},
+    'gate': {'tls', 'dialect', 'x509', 'start', 'common'},
+    'monitor': {'vault', 'start', 'common', 'dialect'},
+    'check': {'vault', 'monitor', 'tls', 'x509', 'start', 'common', 'dialect'},
+}
+SOURCES = sorted([*TOP.glob('src/*.[ch]'), *TOP.glob('src/*/*.[ch]')])
+NAMES = {str(path.relative_to(TOP / 'src')) for path in SOURCES}
+MODULES = sorted({name[:-2] for name in NAMES})
 
 
-def module(path):
-    return 'dialect' if path.parent.name == 'dialect' else path.stem
+def included(module):
+    """The modules whose headers this one includes, without itself."""
+    files = [TOP / 'src' / f'{module}.{kind}' for kind in 'ch']
+    text = ''.join(file.read_text() for file in files if file.exists())
+    names = set(re.findall(r'#include "([^"]+)"', text))
+    return {name[:-2] for name in names if not name.startswith('../../tests/')} - {module}
 
 
-@pytest.mark.parametrize('path', SOURCES, ids=lambda path: path.name)
-def test_a_file_includes_only_headers_of_lower_layers(path):
-    for name in re.findall(r'#include "(?:dialect/)?(\w+)\.h"', path.read_text()):
-        if name != module(path):
-            assert LAYER[name] < LAYER[module(path)], f'{path.name} includes {name}.h'
+def test_every_folder_of_sources_has_a_rule():
+    assert {path.parent.name for path in SOURCES} - {'src'} == set(MAY_INCLUDE)
 
 
-@pytest.mark.parametrize('header, users', [
-    ('wolfssl/', {'tls', 'suites', 'staple', 'keys', 'chain', 'pem', 'clientca', 'clientcert', 'tickets', 'resumption'}),
-    ('linux/seccomp.h', {'jail_filter'}),
-])
-def test_only_those_meant_to_include_a_library(header, users):
-    found = {path.stem for path in SOURCES if f'#include <{header}' in path.read_text()}
-    assert found == users
+@pytest.mark.parametrize('module', [module for module in MODULES if '/' in module])
+def test_a_file_includes_only_what_its_folder_may(module):
+    folder = module.split('/')[0]
+    for other in included(module):
+        assert f'{other}.h' in NAMES, f'{module} includes {other}.h, which has no folder or is not there'
+        assert other.split('/')[0] in MAY_INCLUDE[folder] | {folder}, f'{module} includes {other}.h'
+
+
+def test_no_two_files_include_each_other_by_whatever_way():
+    state = {}
+
+    def visit(module, way):
+        assert module not in way, ' -> '.join([*way, module])
+        if module not in state:
+            for other in included(module):
+                visit(other, [*way, module])
+            state[module] = True
+    for module in MODULES:
+        visit(module, [])
+
+
+@pytest.mark.parametrize('header, folders', [('wolfssl/', {'tls', 'vault'}), ('linux/seccomp.h', {'start'})])
+def test_only_those_meant_to_include_a_library(header, folders):
+    assert {path.parent.name for path in SOURCES if f'#include <{header}' in path.read_text()} == folders
 
 
 def tracked():

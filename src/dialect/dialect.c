@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "dialect.h"
+#include "dialect/dialect.h"
 
 #include <stdarg.h>
 #include <stdio.h>

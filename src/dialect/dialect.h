@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the lobby must know of a protocol: its words, and nothing that touches a descriptor.
- * Layer 2. */
+ */
 #ifndef POSTERN_DIALECT_H
 #define POSTERN_DIALECT_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* IMAP (RFC 9051, RFC 3501). */
-#include "dialect.h"
+#include "dialect/dialect.h"
 
 #include <string.h>
 

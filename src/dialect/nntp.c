@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* NNTP (RFC 3977; 4642 STARTTLS, 4643 AUTHINFO, 8054 COMPRESS; 2980 for what is older). */
-#include "dialect.h"
+#include "dialect/dialect.h"
 
 #include <string.h>
 

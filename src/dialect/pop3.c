@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* POP3 (RFC 1939; 2449 CAPA, 2595 STLS, 5034 AUTH, 3206 response codes, 6856 LANG and UTF8). */
-#include "dialect.h"
+#include "dialect/dialect.h"
 
 #include <string.h>
 

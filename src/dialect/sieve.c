@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* ManageSieve (RFC 5804). */
-#include "dialect.h"
+#include "dialect/dialect.h"
 
 #include <string.h>
 

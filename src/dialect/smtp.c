@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SMTP and submission (RFC 5321, 3207, 4954), and LMTP (RFC 2033), which differs in a word. */
-#include "dialect.h"
+#include "dialect/dialect.h"
 
 #include <string.h>
 

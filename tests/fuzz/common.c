@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "common.h"
 
-#include "log.h"
-#include "message.h"
-#include "options.h"
+#include "common/log.h"
+#include "common/message.h"
+#include "start/options.h"
 
 #include <fcntl.h>
 #include <stdio.h>

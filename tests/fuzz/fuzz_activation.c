@@ -5,7 +5,7 @@
  *   of a pipe, f a file, d a device; anything else: closed */
 #include "common.h"
 
-#include "activation.h"
+#include "start/activation.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

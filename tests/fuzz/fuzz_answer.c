@@ -4,12 +4,12 @@
 #include "common.h"
 #include "pair.h"
 
-#include "answer.h"
-#include "facts.h"
-#include "jail.h"
-#include "message.h"
-#include "summary.h"
-#include "tickets.h"
+#include "monitor/answer.h"
+#include "common/facts.h"
+#include "start/jail.h"
+#include "common/message.h"
+#include "monitor/summary.h"
+#include "vault/tickets.h"
 
 #include <errno.h>
 #include <fcntl.h>

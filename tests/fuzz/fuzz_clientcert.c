@@ -2,8 +2,8 @@
 /* libFuzzer: a client certificate in DER, or a revocation list. */
 #include "common.h"
 
-#include "identity.h"
-#include "utf8.h"
+#include "x509/user.h"
+#include "common/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * the handler may pass for what postern itself says of the connection. */
 #include "common.h"
 
-#include "environment.h"
+#include "start/environment.h"
 
 #include <stdlib.h>
 #include <string.h>

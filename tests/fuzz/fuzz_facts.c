@@ -3,11 +3,11 @@
  * environment. */
 #include "common.h"
 
-#include "environment.h"
-#include "facts.h"
-#include "message.h"
-#include "peer.h"
-#include "utf8.h"
+#include "start/environment.h"
+#include "common/facts.h"
+#include "common/message.h"
+#include "start/peer.h"
+#include "common/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 /* libFuzzer: a client's first bytes: a ClientHello in its records, or what is none. */
 #include "common.h"
 
-#include "hello.h"
-#include "reframe.h"
+#include "tls/hello.h"
+#include "tls/reframe.h"
 
 #include <stdlib.h>
 #include <string.h>

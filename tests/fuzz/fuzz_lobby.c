@@ -3,8 +3,8 @@
  * then all that the client sends before TLS, a line "%", and all that the handler sends. */
 #include "common.h"
 
-#include "lobby.h"
-#include "policy.h"
+#include "gate/lobby.h"
+#include "start/policy.h"
 
 #include <errno.h>
 #include <stdlib.h>

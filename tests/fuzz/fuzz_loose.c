@@ -4,8 +4,8 @@
  * lobby must not pass to the handler. */
 #include "common.h"
 
-#include "policy.h"
-#include "ruling.h"
+#include "start/policy.h"
+#include "gate/ruling.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * flag, b bytes, s a few bytes, t a text, w a word. */
 #include "common.h"
 
-#include "message.h"
+#include "common/message.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 /* libFuzzer: a server name that a client asks for, of which --cert-dir makes a path. */
 #include "common.h"
 
-#include "certs.h"
+#include "vault/files.h"
 
 #include <stdlib.h>
 #include <string.h>

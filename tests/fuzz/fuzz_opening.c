@@ -3,8 +3,8 @@
  * the monitor wants an end (c); in upper case where STARTTLS came before. */
 #include "common.h"
 
-#include "opening.h"
-#include "reasons.h"
+#include "gate/opening.h"
+#include "gate/reasons.h"
 
 #include <ctype.h>
 #include <errno.h>

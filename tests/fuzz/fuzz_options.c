@@ -3,11 +3,11 @@
  * the lines of the configuration file, wherever --config says that it is. */
 #include "common.h"
 
-#include "config.h"
+#include "start/config.h"
 #include "dialect/dialect.h"
-#include "log.h"
-#include "options.h"
-#include "policy.h"
+#include "common/log.h"
+#include "start/options.h"
+#include "start/policy.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 /* libFuzzer: a line with a list of networks, and behind it a socket address as the kernel gives it. */
 #include "common.h"
 
-#include "peer.h"
+#include "start/peer.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -2,7 +2,7 @@
 /* libFuzzer: a certificate or key file as far as it is PEM. */
 #include "common.h"
 
-#include "pem.h"
+#include "vault/pem.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * has been taken over tells the monitor of one. */
 #include "common.h"
 
-#include "proxy.h"
+#include "start/proxy.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * comes after a HelloRetryRequest. */
 #include "common.h"
 
-#include "reframe.h"
+#include "tls/reframe.h"
 
 #include <ctype.h>
 #include <stdlib.h>

@@ -4,9 +4,9 @@
  * sealed in it. */
 #include "common.h"
 
-#include "answer.h"
-#include "message.h"
-#include "ticket_file.h"
+#include "monitor/answer.h"
+#include "common/message.h"
+#include "vault/ticket_file.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -7,11 +7,11 @@
 #include "common.h"
 #include "pair.h"
 
-#include "answer.h"
-#include "io.h"
-#include "keys.h"
-#include "message.h"
-#include "vault.h"
+#include "monitor/answer.h"
+#include "common/io.h"
+#include "vault/keys.h"
+#include "common/message.h"
+#include "vault/vault.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -3,9 +3,9 @@
 #ifndef FUZZ_PAIR_H
 #define FUZZ_PAIR_H
 
-#include "chain.h"
-#include "options.h"
-#include "vault.h"
+#include "vault/chain.h"
+#include "start/options.h"
+#include "vault/vault.h"
 
 /* A certificate and its key, in one file, which is in memory. */
 struct pair pair_make(enum key_kind kind);

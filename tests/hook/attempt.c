@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "attempt.h"
 
-#include "facts.h"
-#include "message.h"
+#include "common/facts.h"
+#include "common/message.h"
 
 #include <errno.h>
 #include <fcntl.h>

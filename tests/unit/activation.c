@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of activation.c: which descriptors are the connection. Each case runs in a child of
  * its own, whose descriptors 0 to 3 are laid out as a launcher would. */
-#include "activation.h"
+#include "start/activation.h"
 
-#include "io.h"
+#include "common/io.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of ask.c: what the gate makes of the monitor's answers, and of those that it has not asked
  * for. */
-#include "ask.h"
+#include "gate/ask.h"
 
 #include <errno.h>
 #include <stdarg.h>

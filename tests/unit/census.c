@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of census.c: who counts as one client, and that no child can see the others. */
-#include "census.h"
+#include "monitor/clients.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

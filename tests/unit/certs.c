@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of certs.c: what is served and what is refused, with files that openssl(1) makes. */
-#include "certs.h"
-#include "chain.h"
+#include "vault/files.h"
+#include "vault/chain.h"
 #include "ear.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of child.c: when a child gets which signal, and what of its standard error is logged. */
-#include "child.h"
+#include "monitor/child.h"
 #include "ear.h"
 
 #include <errno.h>

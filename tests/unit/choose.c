@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of choose.c: which certificate each kind of client gets. */
-#include "choose.h"
+#include "vault/choose.h"
 
 #include <stdarg.h>
 #include <setjmp.h>

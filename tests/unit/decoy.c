@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of decoy.c, with certificates that openssl(1) makes. */
-#include "decoy.h"
+#include "tls/decoy.h"
 
-#include "chain.h"
-#include "keys.h"
+#include "vault/chain.h"
+#include "vault/keys.h"
 
 #include <errno.h>
 #include <limits.h>

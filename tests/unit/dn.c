@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of utf8.c, der.c and dn.c: strangers' bytes become clean text, or nothing. */
-#include "dn.h"
-#include "utf8.h"
+#include "x509/dn.h"
+#include "common/utf8.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of environment.c: what a handler is told, and by nobody else. */
-#include "environment.h"
+#include "start/environment.h"
 
 #include <stdarg.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of facts.c: what the gate reports crosses unharmed; what it forges is refused. */
-#include "facts.h"
+#include "common/facts.h"
 
 #include <stdarg.h>
 #include <setjmp.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of handler.c: finding a program, starting it clean, its status. */
-#include "handler.h"
+#include "monitor/handler.h"
 
-#include "io.h"
+#include "common/io.h"
 #include "ear.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of hello.c: what a ClientHello says, byte by byte, and what clients say instead. */
-#include "hello.h"
+#include "tls/hello.h"
 
-#include "reframe.h"
+#include "tls/reframe.h"
 
 #include <stdarg.h>
 #include <setjmp.h>

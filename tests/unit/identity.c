@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of x509.c and identity.c: what a certificate says, and whom it names. */
-#include "identity.h"
+#include "x509/user.h"
 
 #include <errno.h>
 #include <stdarg.h>

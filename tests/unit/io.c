@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of io.c: deadlines, waiting, full writes, descriptors. */
-#include "io.h"
+#include "common/io.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of jail_filter.c: its programs are interpreted, and what they let pass is what the manual says. Run from the
  * top folder. */
-#include "jail_filter.h"
+#include "start/jail_filter.h"
 
 #include <errno.h>
 #include <setjmp.h>

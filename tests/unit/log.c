@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of log.c: escaping within bounds, levels, one write a line. */
-#include "log.h"
+#include "common/log.h"
 #include "ear.h"
 
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of message.c: writer, reader, and the socketpair between gate and monitor. */
-#include "message.h"
+#include "common/message.h"
 
 #include <dirent.h>
 #include <errno.h>

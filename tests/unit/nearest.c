@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of nearest.c: which word was meant. */
-#include "nearest.h"
+#include "start/nearest.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

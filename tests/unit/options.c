@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of options.c: the command line and the configuration file. */
-#include "options.h"
+#include "start/options.h"
 #include "ear.h"
 
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of outlet.c: what is taken, kept, lost and in which order. */
-#include "outlet.h"
+#include "common/outlet.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of peer.c: addresses of both ends and lists of networks. */
-#include "peer.h"
+#include "start/peer.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of proxy.c: PROXY headers read, built, and told from process to process. */
-#include "proxy.h"
+#include "start/proxy.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of reframe.c: records are taken apart and put together again, and the message stays. */
-#include "reframe.h"
+#include "tls/reframe.h"
 
-#include "alert.h"
+#include "tls/alert.h"
 
 #include <stdarg.h>
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of relay.c: the relay runs in a thread of its own, the test is both client and
  * handler, over real socketpairs and pipes. */
-#include "relay.h"
+#include "gate/relay.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of ruling.c: what becomes of a line in the lobby, by dialect and policy. */
-#include "policy.h"
-#include "ruling.h"
+#include "start/policy.h"
+#include "gate/ruling.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

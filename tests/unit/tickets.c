@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of tickets.c, ticket_file.c and what answer.c and ask.c make of them: the file with the ticket keys and its
  * rotation, what a ticket can and can't be opened with, and what a hostile gate can ask for. */
-#include "answer.h"
-#include "ask.h"
+#include "monitor/answer.h"
+#include "gate/ask.h"
 #include "ear.h"
-#include "ticket_file.h"
+#include "vault/ticket_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

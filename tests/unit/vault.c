@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of vault.c, load.c and answer.c: keys that are loaded, matched, kept and wiped, and what a hostile gate can
  * ask of them. openssl(1) makes the files and judges the signatures. */
-#include "answer.h"
-#include "ask.h"
+#include "monitor/answer.h"
+#include "gate/ask.h"
 #include "ear.h"
-#include "hello.h"
-#include "io.h"
-#include "vault.h"
+#include "tls/hello.h"
+#include "common/io.h"
+#include "vault/vault.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "monitor/answer.h"
+
+#include "common/io.h"
+#include "common/log.h"
+#include "common/memory.h"
+#include "common/message.h"
+#include "start/policy.h"
+#include "start/proxy.h"
+#include "monitor/trace.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OLD_HANDLER_SECONDS 1 /* for the plaintext handler, after the end of its input */
+#define NOTES_MAX 40          /* lines that one gate may write: some 20 are its most, with -v */
+#define NOTE_TEXT_MAX 512     /* bytes of each */
+#define TO_SIGN_MAX 512
+#define OVERHEAD 64 /* bytes of a message besides what it carries */
+#define VERSION_MIN 0x0301
+#define VERSION_MAX 0x0304
+
+static void refuse_message(struct session *s, const struct message_reader *r)
+{
+    log_error("the gate sent a %s message that is malformed or out of turn: connection ended",
+              message_name(r->type));
+    session_end_gate(s, ENDING_GATE_DIED);
+}
+
+/* The same for requests that the vault has something to do with. */
+static void refuse_malformed(struct session *s, const struct message_reader *r)
+{
+    log_error("the gate sent a malformed %s message: connection ended", message_name(r->type));
+    session_end_gate(s, ENDING_GATE_DIED);
+}
+
+/* Sends an answer; `what` says what it is. */
+static void send_answer(struct session *s, const struct message_writer *w, const char *what)
+{
+    int rc = message_send(s->gate, w, NULL, 0);
+
+    /* If the gate has left, what it said last is still to be read. */
+    if (rc == 0 || rc == -EPIPE)
+        return;
+    log_error("cannot send %s to the gate: %s", what, strerror(-rc));
+    /* A gate that doesn't read has broken a rule. */
+    session_end_gate(s, rc == -EAGAIN ? ENDING_GATE_DIED : ENDING_SYSTEM);
+}
+
+/* True if the vault has done what was asked; else the connection ends. */
+static bool is_done(struct session *s, enum vault_result result)
+{
+    if (result == VAULT_DONE)
+        return true;
+    session_end_gate(s, result == VAULT_REFUSED ? ENDING_GATE_DIED : ENDING_SYSTEM);
+    return false;
+}
+
+static void send_chain(struct session *s, enum chain_verdict verdict, bool wants_staple)
+{
+    const struct vault_pair *p = s->vault.chosen;
+    struct message_writer w;
+    uint8_t staple[CERTS_STAPLE_MAX];
+    size_t staple_len = p != NULL && wants_staple ? vault_read_staple(p, staple) : 0;
+    size_t size = OVERHEAD + (p != NULL ? p->chain.len : 0) + staple_len;
+    uint8_t *buf = malloc(size);
+
+    if (buf == NULL) {
+        log_error("out of memory for a certificate chain");
+        session_end_gate(s, ENDING_SYSTEM);
+        return;
+    }
+    message_begin(&w, buf, size, ANS_CHAIN);
+    message_put_number(&w, verdict);
+    message_put_bytes(&w, p != NULL ? p->chain.der : NULL, p != NULL ? p->chain.len : 0);
+    message_put_bytes(&w, staple, staple_len);
+    send_answer(s, &w, "the certificate chain");
+    free(buf);
+}
+
+static void answer_chain(struct session *s, struct message_reader *r)
+{
+    int64_t since = trace_now();
+    struct wish wish;
+
+    if (!s->have_tls) {
+        refuse_message(s, r);
+        return;
+    }
+    s->phase = PHASE_CHAIN;
+    wish_get(r, &wish);
+    if (!message_complete(r)) {
+        refuse_malformed(s, r);
+        return;
+    }
+    enum chain_verdict verdict = vault_choose(&s->vault, &wish);
+    if (verdict == CHAIN_GIVEN) {
+        trace_chose(since, &s->vault, &wish);
+        vault_warn_of_dates(s->vault.chosen);
+    }
+    send_chain(s, verdict, wish.staple);
+}
+
+static void answer_sign(struct session *s, struct message_reader *r)
+{
+    uint8_t buf[KEYS_SIGNATURE_MAX + OVERHEAD];
+    struct message_writer w;
+    struct signature sig;
+    struct bytes data;
+
+    enum sign_as how = (enum sign_as)message_get_number(r, SIGN_ED25519);
+    data.at = message_get_bytes(r, TO_SIGN_MAX, &data.len);
+    if (!message_complete(r))
+        data.len = 0; /* nothing can be signed as nothing */
+    int64_t since = trace_now();
+    if (!is_done(s, vault_sign(&s->vault, how, data, &sig)))
+        return;
+    trace_signed(since, s->vault.chosen->chain.kind, s->vault.chosen->key_file);
+    message_begin(&w, buf, sizeof buf, ANS_SIGNATURE);
+    message_put_bytes(&w, sig.bytes, sig.len);
+    send_answer(s, &w, "a signature");
+}
+
+/* Reads the version of TLS and the bytes of a request for a ticket. */
+static bool read_ticket_request(struct message_reader *r, unsigned *version, uint8_t *bytes,
+                                size_t max, size_t *len)
+{
+    *version = (unsigned)message_get_number(r, VERSION_MAX);
+    const uint8_t *at = message_get_bytes(r, max, len);
+
+    if (!message_complete(r) || *version < VERSION_MIN || *len == 0)
+        return false;
+    memcpy(bytes, at, *len);
+    return true;
+}
+
+static void answer_seal(struct session *s, struct message_reader *r)
+{
+    uint8_t buf[TICKET_MAX + OVERHEAD];
+    struct message_writer w;
+    struct ticket_state state;
+    struct ticket ticket;
+    unsigned version;
+
+    if (!read_ticket_request(r, &version, state.bytes, sizeof state.bytes, &state.len)) {
+        refuse_malformed(s, r);
+        return;
+    }
+    int64_t since = trace_now();
+    enum vault_result result = vault_seal(&s->vault, s->o, version, &state, &ticket);
+    explicit_bzero(&state, sizeof state);
+    if (!is_done(s, result))
+        return;
+    trace_sealed_ticket(since);
+    message_begin(&w, buf, sizeof buf, ANS_SEALED);
+    message_put_bytes(&w, ticket.bytes, ticket.len);
+    send_answer(s, &w, "a ticket");
+}
+
+static void answer_open(struct session *s, struct message_reader *r)
+{
+    uint8_t buf[TICKET_STATE_MAX + OVERHEAD];
+    struct message_writer w;
+    struct ticket_state state;
+    struct ticket ticket;
+    unsigned version;
+
+    if (!read_ticket_request(r, &version, ticket.bytes, sizeof ticket.bytes, &ticket.len)) {
+        refuse_malformed(s, r);
+        return;
+    }
+    int64_t since = trace_now();
+    if (!is_done(s, vault_open(&s->vault, s->o, version, &ticket, &state)))
+        return;
+    if (state.len > 0)
+        trace_opened_ticket(since);
+    message_begin(&w, buf, sizeof buf, ANS_OPENED);
+    message_put_bytes(&w, state.bytes, state.len);
+    message_put_number(&w, state.old);
+    send_answer(s, &w, "a ticket");
+    explicit_bzero(&state, sizeof state);
+    explicit_bzero(buf, sizeof buf);
+}
+
+/* Wipes the keys and enters the monitor's own filter. */
+static void drop_secrets(struct session *s)
+{
+    vault_wipe(&s->vault);
+    int rc = jail_monitor(&s->jail);
+    if (rc < 0)
+        log_detail("the monitor's own jail is missing: %s", strerror(-rc));
+    memory_trim_stack();
+}
+
+/* Hands the gate the descriptors of the handler that has just been started, or none. */
+static void send_handler(struct session *s)
+{
+    uint8_t buf[16];
+    struct message_writer w;
+    const int fds[2] = {s->ends.in, s->ends.out};
+    size_t count = fds[0] < 0 ? 0 : fds[0] == fds[1] ? 1 : 2;
+
+    message_begin(&w, buf, sizeof buf, ANS_HANDLER);
+    int rc = message_send(s->gate, &w, fds, count);
+    handler_close(&s->ends);
+    if (rc < 0)
+        session_lost_gate(s, "hand the handler to the gate", rc);
+}
+
+/* The gate may have been taken over, but then it can lie about the client: this is about mistakes. */
+static bool client_is_allowed(const struct session *s)
+{
+    enum client_verify verify = s->facts.client.verify;
+
+    switch (s->o->client_cert) {
+    case CLIENT_CERT_OFF:
+        return verify == CLIENT_NOT_ASKED;
+    case CLIENT_CERT_REQUEST:
+        return verify != CLIENT_NOT_ASKED;
+    case CLIENT_CERT_REQUIRE:
+        return verify == CLIENT_VERIFIED;
+    }
+    return false;
+}
+
+/* A certificate that is good, but by which nobody can be logged in, is most often one of a mistaken
+ * --client-name. */
+static void tell_nameless(const struct session *s)
+{
+    static const char *const parts[] = {"cn", "email", "san"};
+    const struct client_facts *c = &s->facts.client;
+    char shown[160];
+
+    if (c->verify == CLIENT_VERIFIED && c->user[0] == '\0')
+        log_note("client certificate %s: no SSL_CLIENT_USER by --client-name=%s: it has no such "
+                 "name, several, or one with other characters than letters, digits and . - _ @ +",
+                 log_sentence(shown, sizeof shown, c->subject, strlen(c->subject)),
+                 parts[s->o->client_name]);
+}
+
+/* The handshake is done: starts the handler and hands its descriptors to the gate. */
+static void answer_session(struct session *s, struct message_reader *r)
+{
+    facts_get(r, &s->facts);
+    /* There is no handshake without a signature, but for one that begins with a ticket of ours. */
+    bool done = s->facts.resumed ? s->vault.opened : s->vault.signatures == 0;
+    if (!message_complete(r) || !done || s->stopping || !client_is_allowed(s)) {
+        refuse_message(s, r);
+        return;
+    }
+    s->phase = PHASE_SESSION;
+    s->have_facts = true;
+    tell_nameless(s);
+    session_bound_gate(s);
+    vault_wipe(&s->vault);
+    if (!s->o->ucspi_tls && session_start_handler(s, &s->facts, NULL) < 0)
+        session_ending(s, ENDING_NO_HANDLER);
+    drop_secrets(s);
+    if (!s->o->ucspi_tls)
+        send_handler(s);
+}
+
+/* The policies auth and optional: a handler answers before TLS. */
+static void answer_plaintext_handler(struct session *s, struct message_reader *r)
+{
+    if (!message_complete(r) || s->stopping || s->o->starttls == NULL ||
+        !policy_has_handler(policy_for(s->o, s->c))) {
+        refuse_message(s, r);
+        return;
+    }
+    s->phase = PHASE_PLAINTEXT;
+    if (session_start_handler(s, NULL, NULL) < 0)
+        session_ending(s, ENDING_NO_HANDLER);
+    send_handler(s);
+}
+
+/* TLS comes: nothing of the plaintext phase may live on. */
+static void answer_stop_handler(struct session *s, struct message_reader *r)
+{
+    (void)r;
+    s->phase = PHASE_TLS_NEXT;
+    /* The gate has closed its pipes: a good handler ends by itself, and takes its children along. */
+    s->plaintext_handler = s->handler;
+    s->plaintext_handler.kind = CHILD_PLAINTEXT_HANDLER;
+    child_end_at(&s->plaintext_handler, io_deadline(OLD_HANDLER_SECONDS));
+    s->handler = (struct child){.errors = -1};
+    s->handler_ran = false;
+    int rc = session_send(s, ANS_HANDLER_STOPPED);
+    if (rc < 0)
+        session_lost_gate(s, "tell the gate that the handler has been ended", rc);
+}
+
+/* The client goes on in plaintext: the keys are needed no more. */
+static void take_left_lobby(struct session *s, struct message_reader *r)
+{
+    /* With --ucspi-tls the handler has the plaintext to itself, and no other client stays there. */
+    if (s->phase == PHASE_OPENING && !s->o->ucspi_tls) {
+        refuse_message(s, r);
+        return;
+    }
+    s->phase = PHASE_SESSION;
+    s->left_lobby = true;
+    session_bound_gate(s);
+    drop_secrets(s);
+}
+
+/* The PROXY header has been read: the client is the one that it names. */
+static void take_proxy(struct session *s, struct message_reader *r)
+{
+    struct proxy_header h;
+
+    proxy_get(r, &h);
+    if (!message_complete(r)) {
+        refuse_message(s, r);
+        return;
+    }
+    s->phase = PHASE_OPENING;
+    if (!h.has_addresses)
+        return;
+    activation_set_proxied(s->c, &h.client, &h.server);
+    log_about(s->c->client.text);
+}
+
+/* A line for the log, or one about a step, which nobody has asked for without -v. */
+static void take_line(struct session *s, struct message_reader *r)
+{
+    char text[NOTE_TEXT_MAX], line[2 * NOTE_TEXT_MAX];
+    bool step = r->type == REPORT_STEP;
+    uint64_t number = message_get_number(r, step ? TRACE_TIME_MAX : GRAVITY_MAX);
+
+    message_get_text(r, text, sizeof text);
+    if (!message_complete(r) || (step && !log_has_details()) || s->notes++ >= NOTES_MAX) {
+        refuse_message(s, r);
+        return;
+    }
+    (void)log_sentence(line, sizeof line, text, strlen(text));
+    if (step)
+        trace_write((int64_t)number, line);
+    else if (number == GRAVITY_ERROR)
+        log_error("%s", line);
+    else if (number == GRAVITY_CLIENT)
+        log_client("%s", line);
+    else if (number == GRAVITY_NOISE)
+        log_noise("%s", line);
+    else if (number == GRAVITY_NOTE)
+        log_note("%s", line);
+    else
+        log_detail("%s", line);
+}
+
+static void take_end(struct session *s, struct message_reader *r)
+{
+    enum ending ending = (enum ending)message_get_number(r, ENDING_COUNT - 1);
+    uint64_t in = message_get_number(r, UINT64_MAX);
+    uint64_t out = message_get_number(r, UINT64_MAX);
+    bool overstayed = message_get_number(r, 1) != 0;
+
+    if (!message_complete(r)) {
+        refuse_message(s, r);
+        return;
+    }
+    s->phase = PHASE_ENDED;
+    session_bound_gate(s);
+    session_ending(s, ending);
+    s->in = in;
+    s->out = out;
+    child_end_at(&s->handler, overstayed ? io_now() : io_deadline(s->o->timeout_grace));
+}
+
+#define IN(phase) (1U << (phase))
+#define ANY (IN(PHASE_ENDED + 1) - 1)
+
+/* All that a gate may ask for or say, and when. */
+static const struct {
+    unsigned phases; /* in which it may come */
+    bool secret;     /* its bytes are wiped when it has been answered */
+    void (*take)(struct session *s, struct message_reader *r);
+} messages[] = {
+    [REQ_CHAIN] = {IN(PHASE_OPENING) | IN(PHASE_TLS_NEXT), false, answer_chain},
+    [REQ_SIGN] = {IN(PHASE_CHAIN), false, answer_sign},
+    [REQ_SEAL] = {IN(PHASE_CHAIN), true, answer_seal},
+    [REQ_OPEN] = {IN(PHASE_CHAIN), true, answer_open},
+    [REQ_SESSION] = {IN(PHASE_CHAIN), false, answer_session},
+    [REQ_PLAINTEXT_HANDLER] = {IN(PHASE_OPENING), false, answer_plaintext_handler},
+    [REQ_STOP_HANDLER] = {IN(PHASE_PLAINTEXT), false, answer_stop_handler},
+    [REPORT_LEFT_LOBBY] = {IN(PHASE_OPENING) | IN(PHASE_PLAINTEXT), false, take_left_lobby},
+    [REPORT_PROXY] = {IN(PHASE_HEADER), false, take_proxy},
+    [REPORT_NOTE] = {ANY, false, take_line},
+    [REPORT_STEP] = {ANY, false, take_line},
+    [REPORT_END] = {ANY & ~IN(PHASE_ENDED), false, take_end},
+};
+
+#define MESSAGES (sizeof messages / sizeof messages[0])
+
+static bool may_come(const struct session *s, unsigned type)
+{
+    return type < MESSAGES && (messages[type].phases & IN(s->phase)) != 0;
+}
+
+bool answer_one(struct session *s)
+{
+    uint8_t buf[4096];
+    struct message_reader r;
+    int rc = message_receive(s->gate, &r, buf, sizeof buf, false);
+
+    if (rc == -EAGAIN)
+        return false;
+    if (rc == -EPIPE) {
+        io_close(&s->gate);
+        session_bound_gate(s);
+        return false;
+    }
+    if (rc < 0) {
+        session_lost_gate(s, "receive a message from the gate", rc);
+        return false;
+    }
+    if (may_come(s, r.type))
+        messages[r.type].take(s, &r);
+    else
+        refuse_message(s, &r);
+    if (r.type < MESSAGES && messages[r.type].secret)
+        explicit_bzero(buf, sizeof buf);
+    return true;
+}
+
+int answer_begin(struct session *s)
+{
+    uint8_t buf[OVERHEAD + sizeof(struct ticket_names)];
+    const struct tickets *t = s->have_tls ? s->vault.tickets : NULL;
+    struct message_writer w;
+
+    message_begin(&w, buf, sizeof buf, EVENT_GO);
+    message_put_number(&w, s->have_tls);
+    message_put_number(&w, t != NULL ? t->count : 0);
+    for (size_t i = 0; t != NULL && i < t->count; i++)
+        message_put_bytes(&w, t->keys[i].name, TICKET_NAME_SIZE);
+    return message_send(s->gate, &w, NULL, 0);
+}

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "monitor/listener.h"
+
+#include "monitor/clients.h"
+#include "dialect/dialect.h"
+#include "common/io.h"
+#include "common/log.h"
+#include "monitor/notify.h"
+#include "monitor/reload.h"
+#include "common/memory.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define BATCH 16        /* clients that are accepted of one socket before others have their turn */
+#define PAUSE_SECONDS 1 /* when the system has run short of something */
+#define TRIAL_SECONDS 1 /* how long clients wait for new certificates to be tried */
+#define COMPLAIN_SECONDS 60    /* between two lines about what the system is short of */
+#define STATUS_SECONDS 1       /* between two messages about the number of clients */
+#define REFUSED_LINE_SECONDS 1 /* between two lines about clients that were refused */
+
+struct listener {
+    struct listeners *sockets;
+    const struct options *o;
+    const struct signals *before;
+    monitor_gate *gate;
+    struct provision provision;
+    struct renewal renewal;
+    struct census census;
+    struct notify notify;
+    int signals;      /* signalfd(2) */
+    bool reload;      /* SIGHUP has come */
+    unsigned told;    /* how often SIGTERM has come */
+    io_time pause_to; /* no client is accepted until then; 0: no pause */
+    io_time idle_to;  /* --exit-idle: when it is over; 0: clients are there, or no such option */
+    io_time complain_at;
+    unsigned refused; /* since the last line that said so */
+    io_time refused_at;
+    size_t reported; /* the number that the service manager knows */
+    io_time report_at;
+};
+
+/* Goes back to what a process is that serves one connection, and serves it. */
+static _Noreturn void serve(struct listener *l, struct connection *c)
+{
+    activation_close_listeners(l->sockets);
+    io_close(&l->signals);
+    notify_close(&l->notify);
+    log_child();
+    activation_complete(c);
+    log_about(c->client.text);
+    int status = monitor_run(c, l->o, l->before, l->gate, &l->provision);
+    log_finish();
+    /* Not exit(): what was registered to be done then is the listener's. */
+    _exit(status);
+}
+
+/* The system has run short of something: to try again at once would only spin. */
+static void pause_for(struct listener *l, const char *what, int error)
+{
+    l->pause_to = io_deadline(PAUSE_SECONDS);
+    if (l->complain_at != 0 && io_remaining(l->complain_at) > 0)
+        return;
+    l->complain_at = io_deadline(COMPLAIN_SECONDS);
+    log_error("%s: %s: clients wait until there is more", what, strerror(-error));
+}
+
+/* Why a client can't be served; NULL if it can. */
+static const char *full(const struct listener *l, const struct peer *client)
+{
+    if (l->census.count >= l->census.room)
+        return "--max-connections";
+    /* Behind a proxy all clients have its address. */
+    if (l->o->max_per_client > 0 && !l->o->proxy_protocol &&
+        census_of(&l->census, client) >= l->o->max_per_client)
+        return "--max-per-client";
+    return NULL;
+}
+
+/* Says no in the protocol's words, where there are any before TLS; never waits. */
+static void say_no(const struct listener *l, const struct connection *c)
+{
+    const struct dialect *d = l->o->starttls != NULL ? dialect_find(l->o->starttls) : NULL;
+    char host[256] = "localhost", line[512];
+    struct setting setting = {.host = host};
+    struct text text = {.buf = line, .size = sizeof line};
+
+    if (d == NULL)
+        return;
+    if (l->o->name != NULL)
+        (void)snprintf(host, sizeof host, "%s", l->o->name);
+    else
+        (void)gethostname(host, sizeof host - 1);
+    dialect_say(d, &text, SAY_FULL, NULL, &setting);
+    /* A fresh connection has room for a line. */
+    (void)io_send(c->out, line, text.len);
+    (void)shutdown(c->out, SHUT_WR);
+    /* Unread bytes would turn the end into a reset, which can destroy what was just said. */
+    (void)io_receive(c->in, line, sizeof line);
+}
+
+static void log_refused(struct listener *l, const char *client, const char *why)
+{
+    l->refused++;
+    if (l->refused_at != 0 && io_remaining(l->refused_at) > 0)
+        return;
+    l->refused_at = io_deadline(REFUSED_LINE_SECONDS);
+    if (l->refused == 1)
+        log_error("client=%s refused: %s (%zu connections)", client, why, l->census.count);
+    else
+        log_error("client=%s refused: %s (%zu connections), and %u others before it", client, why,
+                  l->census.count, l->refused - 1);
+    l->refused = 0;
+}
+
+static void renew(struct listener *l)
+{
+    (void)renewal_begin(&l->renewal);
+    if (l->renewal.trial != 0)
+        l->pause_to = io_deadline(TRIAL_SECONDS);
+}
+
+/* Logs how the files were that have been tried. */
+static void renewed(struct listener *l, int wait_status)
+{
+    struct provision *p = &l->provision;
+    int rc = renewal_finish(&l->renewal, wait_status, &p->vault, &p->trust);
+
+    if (rc == -EAGAIN) {
+        /* No further pause: files that change all the time must not keep clients out. */
+        (void)renewal_begin(&l->renewal);
+        return;
+    }
+    l->pause_to = 0;
+    if (rc == 0)
+        log_note("certificates and keys have changed: the new ones are used from now on");
+    else if (p->have_tls)
+        log_error("certificates and keys have changed, but can't be used: the old ones are kept");
+    p->have_tls = p->have_tls || rc == 0;
+    notify_send(&l->notify, "READY=1");
+}
+
+static void monitor_ended(struct listener *l, pid_t pid, int status)
+{
+    if (census_remove(&l->census, pid) < 0)
+        return;
+    if (WIFSIGNALED(status))
+        log_error("monitor %ld was killed by signal %d (%s)", (long)pid, WTERMSIG(status),
+                  strsignal(WTERMSIG(status)));
+    if (l->renewal.trial == 0)
+        l->pause_to = 0; /* there may be more of what was short */
+}
+
+static void reap(struct listener *l)
+{
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid == l->renewal.trial)
+            renewed(l, status);
+        else
+            monitor_ended(l, pid, status);
+    }
+}
+
+/* Takes a client in, or refuses it; the connection is closed in this process either way. */
+static void admit(struct listener *l, struct connection *c)
+{
+    const char *why = full(l, &c->client);
+    pid_t pid = -1;
+
+    if (why != NULL) {
+        reap(l); /* perhaps somebody has just left */
+        why = full(l, &c->client);
+    }
+    if (why == NULL && (pid = fork()) == 0)
+        serve(l, c);
+    if (pid > 0) {
+        census_add(&l->census, pid, &c->client);
+    } else {
+        if (why == NULL)
+            pause_for(l, "cannot fork", -errno);
+        say_no(l, c);
+        log_refused(l, c->client.text, why != NULL ? why : "no process to be had");
+    }
+    activation_close(c);
+}
+
+/* True if it is this client's fault or fate alone (accept(2)). */
+static bool concerns_one_client(int error)
+{
+    static const int errors[] = {EINTR,       ECONNABORTED, EPROTO,       EPERM,      ENETDOWN,
+                                 ENOPROTOOPT, EHOSTDOWN,    EHOSTUNREACH, EOPNOTSUPP, ENETUNREACH};
+
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
+        if (error == -errors[i])
+            return true;
+    return false;
+}
+
+static void accept_some(struct listener *l, size_t number)
+{
+    struct connection c;
+
+    for (int i = 0; i < BATCH && l->pause_to == 0; i++) {
+        int rc = activation_accept(l->sockets, number, &c);
+        if (rc == 0) {
+            admit(l, &c);
+        } else if (rc == -EAGAIN) {
+            return;
+        } else if (!concerns_one_client(rc)) {
+            pause_for(l, "cannot accept", rc);
+        }
+    }
+}
+
+/* SIGTERM: who is there may stay. Once more: they are told to end. */
+static void stop(struct listener *l)
+{
+    l->told++;
+    if (l->told > 1) {
+        census_signal(&l->census, SIGTERM);
+        return;
+    }
+    activation_close_listeners(l->sockets);
+    notify_send(&l->notify, "STOPPING=1");
+    log_note("told to end: no more clients; %zu connections go on, until SIGTERM comes once more",
+             l->census.count);
+}
+
+static void take_signals(struct listener *l)
+{
+    struct signalfd_siginfo info;
+
+    while (io_read(l->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGCHLD)
+            reap(l);
+        else if (info.ssi_signo == SIGHUP)
+            l->reload = true;
+        else
+            stop(l);
+    }
+}
+
+/* Tells the service manager how many clients there are, now and then. */
+static void report(struct listener *l)
+{
+    char text[64];
+
+    if (l->notify.fd < 0 || l->reported == l->census.count ||
+        (l->report_at != 0 && io_remaining(l->report_at) > 0))
+        return;
+    l->report_at = io_deadline(STATUS_SECONDS);
+    l->reported = l->census.count;
+    (void)snprintf(text, sizeof text, "STATUS=%zu connections", l->reported);
+    notify_send(&l->notify, text);
+}
+
+/* What happens by time alone, or on SIGHUP. Returns the next moment to come back. */
+static io_time keep_time(struct listener *l)
+{
+    io_time next = 0;
+
+    if (l->pause_to != 0 && io_remaining(l->pause_to) == 0)
+        l->pause_to = 0;
+    if (l->reload && l->renewal.trial == 0 && l->told == 0) {
+        char text[64];
+        l->reload = false;
+        (void)snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld",
+                       (long long)io_now() * 1000);
+        notify_send(&l->notify, text);
+        renew(l);
+    }
+    if (l->census.count > 0)
+        l->idle_to = 0;
+    else if (l->idle_to == 0)
+        l->idle_to = io_deadline(l->o->exit_idle);
+    report(l);
+    if (l->notify.fd >= 0 && l->reported != l->census.count)
+        next = l->report_at;
+    return io_earlier(io_earlier(next, l->pause_to), l->idle_to);
+}
+
+/* True when nobody has come for as long as --exit-idle says; `quiet`: nor is anybody waiting now. */
+static bool unused(const struct listener *l, bool quiet)
+{
+    return quiet && l->pause_to == 0 && l->idle_to != 0 && io_remaining(l->idle_to) == 0;
+}
+
+static void watch(struct listener *l)
+{
+    struct pollfd p[1 + LOG_POLLS + ACTIVATION_SOCKETS_MAX];
+    struct pollfd *for_log = p + 1, *for_clients = for_log + LOG_POLLS;
+
+    while (l->told == 0 || l->census.count > 0) {
+        io_time next = keep_time(l);
+        size_t sockets = l->sockets->count;
+        p[0] = (struct pollfd){.fd = l->signals, .events = POLLIN};
+        log_poll(for_log);
+        for (size_t i = 0; i < sockets; i++)
+            for_clients[i] =
+                (struct pollfd){.fd = l->pause_to == 0 ? l->sockets->fds[i] : -1, .events = POLLIN};
+        int n = poll(p, 1 + LOG_POLLS + sockets, io_remaining(next));
+        if (n < 0 && errno != EINTR)
+            pause_for(l, "cannot wait for clients", -errno);
+        if (unused(l, n == 0)) {
+            log_note("nobody has come in %u seconds (--exit-idle): done", l->o->exit_idle);
+            return;
+        }
+        if (n <= 0)
+            continue;
+        log_polled(for_log);
+        if (p[0].revents != 0) {
+            take_signals(l);
+            continue; /* perhaps there are new certificates for whoever is waiting */
+        }
+        if (renewal_due(&l->renewal))
+            renew(l);
+        for (size_t i = 0; i < sockets; i++)
+            if (for_clients[i].revents != 0)
+                accept_some(l, i);
+    }
+}
+
+/* The first certificates and keys. Returns 0 or the exit status. */
+static int load(struct listener *l)
+{
+    int rc, status;
+
+    do {
+        if (renewal_begin(&l->renewal) < 0)
+            return EX_OSERR;
+        while (waitpid(l->renewal.trial, &status, 0) < 0 && errno == EINTR)
+            ;
+        rc = renewal_finish(&l->renewal, status, &l->provision.vault, &l->provision.trust);
+    } while (rc == -EAGAIN);
+    l->provision.have_tls = rc == 0;
+    if (rc == 0)
+        return 0;
+    if (l->o->starttls == NULL)
+        return EX_CONFIG;
+    log_error("certificates and keys can't be used: there is no STARTTLS until they have changed");
+    return 0;
+}
+
+/* Everything up to the first client. Returns 0 or the exit status. */
+static int begin(struct listener *l)
+{
+    int rc = census_open(&l->census, l->o->max_connections);
+
+    if (rc == 0)
+        rc = monitor_take_signals(&l->signals);
+    if (rc < 0) {
+        log_error("cannot set up memory and signals: %s", strerror(-rc));
+        return EX_OSERR;
+    }
+    rc = provision_prepare(&l->provision, l->o);
+    if (rc != 0)
+        return rc;
+    rc = load(l);
+    return rc;
+}
+
+static void log_sockets(const struct listeners *l)
+{
+    char text[1024] = "";
+
+    for (size_t i = 0, used = 0; i < l->count; i++, used = strlen(text)) {
+        struct peer nobody, server;
+        (void)peer_of(l->fds[i], &nobody, &server);
+        (void)snprintf(text + used, sizeof text - used, "%s%s", i > 0 ? " " : "", server.text);
+    }
+    log_note("accepting connections on %s%s%s%s", text, l->names[0] != '\0' ? " (" : "", l->names,
+             l->names[0] != '\0' ? ")" : "");
+}
+
+int listener_run(struct listeners *sockets, const struct options *o, const struct signals *before,
+                 monitor_gate *gate)
+{
+    struct listener l = {.sockets = sockets,
+                         .o = o,
+                         .before = before,
+                         .gate = gate,
+                         .provision = {.vault = {.holder = VAULT_LENT}, .jail = {.root = -1}},
+                         .renewal = {.o = o},
+                         .signals = -1};
+
+    notify_open(&l.notify);
+    log_share();
+    int status = begin(&l);
+    if (status == 0) {
+        log_sockets(sockets);
+        notify_send(&l.notify, "READY=1");
+        memory_trim_stack(); /* each child would copy it */
+        watch(&l);
+    }
+    activation_close_listeners(sockets);
+    vault_wipe(&l.provision.vault);
+    trust_free(&l.provision.trust);
+    jail_close(&l.provision.jail);
+    census_close(&l.census);
+    notify_close(&l.notify);
+    io_close(&l.signals);
+    return status;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "monitor/session.h"
+
+#include "common/io.h"
+#include "common/log.h"
+#include "start/proxy.h"
+#include "monitor/trace.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+extern char **environ;
+
+#define SLACK_SECONDS 10 /* over its own limits before the gate is killed */
+#define LAST_SECONDS 10  /* for whoever should be gone and is not, where --timeout-grace is 0 */
+
+void session_ending(struct session *s, enum ending ending)
+{
+    if (!s->ending_known)
+        s->ending = ending;
+    s->ending_known = true;
+}
+
+unsigned session_grace(const struct session *s)
+{
+    return s->o->timeout_grace != 0 ? s->o->timeout_grace : LAST_SECONDS;
+}
+
+void session_bound_gate(struct session *s)
+{
+    const struct options *o = s->o;
+    io_time *kill_at = &s->gate_process.kill_at;
+    unsigned header = o->proxy_protocol ? o->timeout_handshake : 0;
+
+    *kill_at = 0;
+    if (s->phase == PHASE_ENDED || s->gate < 0)
+        *kill_at = io_deadline(SLACK_SECONDS);
+    else if (s->phase == PHASE_SESSION && s->left_lobby && o->ucspi_tls)
+        return; /* the session is the handler's, which keeps no time of ours */
+    else if (s->phase == PHASE_SESSION && o->timeout_session != 0)
+        *kill_at = io_deadline(o->timeout_session + 2 * session_grace(s) + SLACK_SECONDS);
+    else if (s->phase < PHASE_SESSION && !o->ucspi_tls && o->timeout_handshake != 0 &&
+             (o->starttls == NULL || o->timeout_lobby != 0))
+        *kill_at = io_deadline(header + o->timeout_handshake + o->timeout_lobby + SLACK_SECONDS);
+}
+
+int session_send(struct session *s, enum message_type type)
+{
+    uint8_t buf[16];
+    struct message_writer w;
+
+    if (s->gate < 0)
+        return -EPIPE;
+    message_begin(&w, buf, sizeof buf, type);
+    return message_send(s->gate, &w, NULL, 0);
+}
+
+void session_end_gate(struct session *s, enum ending ending)
+{
+    io_close(&s->gate);
+    child_signal(&s->gate_process, SIGKILL);
+    session_ending(s, ending);
+}
+
+void session_lost_gate(struct session *s, const char *what, int error)
+{
+    /* A gate that doesn't read, or sends what can't be read, has broken a rule. */
+    bool its_fault = error == -EAGAIN || error == -EMSGSIZE;
+
+    if (error == -EPIPE)
+        return;
+    log_error("cannot %s: %s", what, strerror(-error));
+    session_end_gate(s, its_fault ? ENDING_GATE_DIED : ENDING_SYSTEM);
+}
+
+/* Writes the PROXY header (--proxy-out) to the handler's standard input. Returns 0, or logs one line and
+ * returns a negative errno. */
+static int send_header(struct session *s, const struct facts *facts)
+{
+    uint8_t buf[PROXY_BUILD_MAX];
+    size_t len = proxy_build(buf, s->o->proxy_out, &s->c->client, &s->c->server, facts);
+    ssize_t n = len == 0 ? 0 : io_write(s->ends.in, buf, len);
+
+    /* An empty pipe has room for it. That a handler has closed its input, the relay finds out. */
+    if (n == (ssize_t)len || n == -EPIPE)
+        return 0;
+    log_error("cannot give the handler its PROXY header (--proxy-out): %s",
+              n < 0 ? strerror((int)-n) : "no room");
+    /* Without it, it would take the client's own words for one. */
+    handler_close(&s->ends);
+    return n < 0 ? (int)n : -ENOSPC;
+}
+
+int session_start_handler(struct session *s, const struct facts *facts, const struct ucspi *ucspi)
+{
+    struct environment e;
+    struct handler_setup setup = {
+        .argv = s->o->handler,
+        .stdio = s->o->stdio,
+        .account = s->o->handler_user != NULL ? &s->account : NULL,
+        .take_errors = s->c->stderr_was_client,
+        .environment = &e,
+        .signals = &s->before,
+    };
+
+    environment_copy(&e, environ);
+    /* The launcher's names are those of proxy and proxied connection. */
+    if (s->c->proxied) {
+        environment_remove(&e, "TCPREMOTEHOST");
+        environment_remove(&e, "TCPLOCALHOST");
+    }
+    environment_describe(&e, &s->c->client, &s->c->server, facts);
+    if (ucspi != NULL) {
+        ucspi_describe(&e, HANDLER_EXTRA_FIRST);
+        setup.given = true;
+        setup.given_in = s->c->in;
+        setup.given_out = s->c->out;
+        setup.extra[0] = ucspi->control;
+        setup.extra[1] = ucspi->read;
+        setup.extra[2] = ucspi->write;
+    }
+    s->handler_since = trace_now();
+    int rc = handler_start(&s->ends, &setup);
+    environment_free(&e);
+    if (rc == 0)
+        trace_started_handler(s->handler_since, s->ends.pid, setup.argv[0], setup.account);
+    s->handler = (struct child){.kind = CHILD_HANDLER,
+                                .name = s->o->handler[0],
+                                .pid = s->ends.pid,
+                                .errors = s->ends.errors};
+    s->handler_ran = rc == 0;
+    return rc == 0 ? send_header(s, facts) : rc;
+}

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "start/jail.h"
+
+#include "common/io.h"
+#include "start/jail_filter.h"
+#include "common/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Without --gate-user, ids count from here: a range that nobody allocates from. */
+#define OWN_IDS 1879048192U
+
+/* The id that is there even where few are. */
+#define NOBODY 65534U
+
+/* What a session may have in memory of its own: several times what any needs, whatever the keys. */
+#define SESSION_MEMORY (8U << 20)
+#define MEMORY_MAX ((rlim_t)1 << 30) /* a monitor that holds more can't have a gate with a limit */
+#define STACK_MAX ((rlim_t)8 << 20)
+
+/* `make install` makes this folder; where it is missing a fresh one is made for each connection. */
+#ifndef POSTERN_EMPTY_DIR
+#define POSTERN_EMPTY_DIR "/usr/local/lib/postern/empty"
+#endif
+
+static int parse_id(const char *text, unsigned *id)
+{
+    char *end;
+
+    if (*text < '0' || *text > '9')
+        return -EINVAL;
+    errno = 0;
+    unsigned long n = strtoul(text, &end, 10);
+    if (*end != '\0' || errno != 0 || n >= UINT32_MAX)
+        return -EINVAL;
+    *id = (unsigned)n;
+    return 0;
+}
+
+int account_find(struct account *a, const char *text)
+{
+    char user[64];
+    size_t len = strcspn(text, ":");
+    const char *group = text[len] == ':' ? text + len + 1 : NULL;
+    unsigned id = 0;
+
+    memset(a, 0, sizeof *a);
+    if (len == 0 || len >= sizeof user || (group != NULL && *group == '\0'))
+        return -ENOENT;
+    memcpy(user, text, len);
+    user[len] = '\0';
+    bool numeric = parse_id(user, &id) == 0;
+    struct passwd *p = numeric ? getpwuid(id) : getpwnam(user);
+    if (p == NULL && (!numeric || group == NULL))
+        return -ENOENT;
+    a->uid = p != NULL ? p->pw_uid : id;
+    a->gid = p != NULL ? p->pw_gid : 0;
+    if (p != NULL && strlen(p->pw_name) < sizeof a->name)
+        (void)snprintf(a->name, sizeof a->name, "%s", p->pw_name);
+    if (group == NULL)
+        return 0;
+    if (parse_id(group, &id) == 0) {
+        a->gid = id;
+        return 0;
+    }
+    struct group *g = getgrnam(group);
+    if (g == NULL)
+        return -ENOENT;
+    a->gid = g->gr_gid;
+    return 0;
+}
+
+/* An empty folder that has no name any more, so that nothing can ever be put into it. */
+static int open_fresh(const char *parent, int flags)
+{
+    char path[64];
+
+    (void)snprintf(path, sizeof path, "%s/postern-XXXXXX", parent);
+    if (mkdtemp(path) == NULL)
+        return -1;
+    int fd = open(path, flags);
+    (void)rmdir(path);
+    return fd;
+}
+
+/* Opens the folder that becomes the gate's root; -1 if there is none to be had. */
+static int open_root(const char *wanted)
+{
+    static const int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+    int fd = open(wanted != NULL ? wanted : POSTERN_EMPTY_DIR, flags);
+
+    if (fd < 0 && wanted == NULL)
+        fd = open_fresh("/tmp", flags);
+    if (fd < 0 && wanted == NULL)
+        fd = open_fresh("/run", flags);
+    return fd;
+}
+
+int jail_prepare(struct jail *j, const struct options *o)
+{
+    *j = (struct jail){.mode = o->jail,
+                       .as_root = geteuid() == 0,
+                       .monitor = getpid(),
+                       .root = -1,
+                       .verifies = o->client_cert != CLIENT_CERT_OFF};
+    if (o->gate_user != NULL && !j->as_root) {
+        log_error("--gate-user=%s: only root can change users; leave it out", o->gate_user);
+        return -EPERM;
+    }
+    if (o->gate_user != NULL && account_find(&j->account, o->gate_user) < 0) {
+        log_error("--gate-user=%s: no such user or group", o->gate_user);
+        return -ENOENT;
+    }
+    if (o->gate_user != NULL && (j->account.uid == 0 || j->account.gid == 0)) {
+        log_error("--gate-user=%s: the gate must not run as root", o->gate_user);
+        return -EINVAL;
+    }
+    j->own_id = o->gate_user == NULL;
+    if (!j->as_root || j->mode == JAIL_OFF)
+        return 0;
+    j->root = open_root(o->chroot_dir);
+    if (j->root >= 0 || o->chroot_dir == NULL)
+        return 0;
+    int rc = -errno;
+    log_error("--chroot=%s: cannot be opened: %s", o->chroot_dir, strerror(-rc));
+    return rc;
+}
+
+static int failed(struct jail_report *report, const char *what)
+{
+    int rc = errno != 0 ? -errno : -EPERM;
+
+    (void)snprintf(report->missing, sizeof report->missing, "%s: %s", what, strerror(-rc));
+    return rc;
+}
+
+static void lacks(struct jail_report *report, const char *what)
+{
+    size_t used = strlen(report->missing);
+
+    (void)snprintf(report->missing + used, sizeof report->missing - used, "%s%s",
+                   used > 0 ? ", " : "", what);
+}
+
+void jail_describe(const struct jail *j, const struct jail_report *report, char *text, size_t size)
+{
+    static const struct {
+        const char *name;
+        const char *lack; /* the word of lacks() or failed() for it */
+        bool only_root;
+    } parts[] = {
+        {"empty root folder", "an empty root folder", true},
+        {"unprivileged user", "a uid of its own", true},
+        {"no groups", "dropping groups", true},
+        {"no capabilities", "dropping capabilities", false},
+        {"no_new_privs", "no_new_privs", false},
+        {"not dumpable", "not dumpable", false},
+        {"limits", "setrlimit", false},
+        {"Landlock", "Landlock", false},
+        {"seccomp", "seccomp", false},
+    };
+
+    *text = '\0';
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        size_t used = strlen(text);
+        if ((parts[i].only_root && !j->as_root) || strstr(report->missing, parts[i].lack) != NULL)
+            continue;
+        (void)snprintf(text + used, size - used, "%s%s", used > 0 ? ", " : "", parts[i].name);
+    }
+}
+
+/* Becomes this account for good. */
+static int become(uid_t uid, gid_t gid)
+{
+    uid_t r, e, s;
+    gid_t gr, ge, gs;
+
+    if (setresgid(gid, gid, gid) != 0 || getresgid(&gr, &ge, &gs) != 0 || gr != gid || ge != gid ||
+        gs != gid)
+        return -1;
+    if (setresuid(uid, uid, uid) != 0 || getresuid(&r, &e, &s) != 0 || r != uid || e != uid ||
+        s != uid)
+        return -1;
+    /* Whoever could come back would not be out. */
+    if (setuid(0) == 0 || seteuid(0) == 0 || setgid(0) == 0) {
+        errno = EPERM;
+        return -1;
+    }
+    return 0;
+}
+
+/* Root folder and groups before ids: each step needs the privilege that the last one gives up. */
+static int drop_root(struct jail *j, struct jail_report *report)
+{
+    uid_t uid = j->own_id ? OWN_IDS + (uid_t)getpid() : j->account.uid;
+    gid_t gid = j->own_id ? OWN_IDS + (gid_t)getpid() : j->account.gid;
+
+    if (j->mode != JAIL_OFF && (j->root < 0 || fchdir(j->root) != 0 || chroot(".") != 0))
+        lacks(report, "an empty root folder");
+    if (setgroups(0, NULL) != 0) {
+        if (errno != EPERM)
+            return failed(report, "setgroups");
+        lacks(report, "dropping groups");
+    }
+    if (become(uid, gid) == 0)
+        return 0;
+    /* In a user namespace not every id exists, perhaps none but this. */
+    if (!j->own_id || errno != EINVAL)
+        return failed(report, "changing to an unprivileged user");
+    lacks(report, "a uid of its own");
+    if (become(NOBODY, NOBODY) != 0 && errno != EINVAL)
+        return failed(report, "changing to user 65534");
+    return 0;
+}
+
+/* What changing ids has not taken away, and what a service manager may have given. */
+static int drop_capabilities(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+    return syscall(SYS_capset, &header, none) != 0 ? -errno : 0;
+}
+
+/* The gate dies with its monitor. Changing ids takes that back, so it comes after; and the monitor may have
+ * died before. */
+static int follow_monitor(const struct jail *j, struct jail_report *report)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+        return failed(report, "PR_SET_PDEATHSIG");
+    if (getppid() == j->monitor)
+        return 0;
+    errno = ESRCH;
+    return failed(report, "the monitor is gone");
+}
+
+/* Lowers a limit, but never raises one that is lower already. */
+static int lower(int resource, rlim_t value)
+{
+    struct rlimit l;
+
+    if (getrlimit(resource, &l) != 0)
+        return -1;
+    if (l.rlim_max > value)
+        l.rlim_max = value;
+    if (l.rlim_cur > value)
+        l.rlim_cur = value;
+    return setrlimit(resource, &l);
+}
+
+static bool has_room(void)
+{
+    void *room =
+        mmap(NULL, SESSION_MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return room != MAP_FAILED && munmap(room, SESSION_MEMORY) == 0;
+}
+
+/* The limit counts what has come from the monitor, too, which is little but where it holds large revocation
+ * lists: the next power of two that leaves a session its room. Only private memory counts in it, so the list
+ * of system calls has no other. */
+static int limit_memory(struct jail_report *report)
+{
+    struct rlimit l;
+
+    if (getrlimit(RLIMIT_DATA, &l) != 0)
+        return -1;
+    const rlim_t given = l.rlim_cur;
+    for (rlim_t size = 2 * (rlim_t)SESSION_MEMORY; size < given && size <= MEMORY_MAX; size *= 2) {
+        l.rlim_cur = size;
+        if (setrlimit(RLIMIT_DATA, &l) != 0)
+            return -1;
+        if (has_room())
+            return lower(RLIMIT_DATA, size);
+    }
+    if (given > 2 * (rlim_t)SESSION_MEMORY)
+        lacks(report, "a limit of memory");
+    l.rlim_cur = given;
+    return setrlimit(RLIMIT_DATA, &l);
+}
+
+static int set_limits(struct jail_report *report)
+{
+    static const struct rlimit zero = {0, 0};
+
+    if (setrlimit(RLIMIT_CORE, &zero) != 0)
+        return failed(report, "setrlimit CORE");
+    if (setrlimit(RLIMIT_FSIZE, &zero) != 0)
+        return failed(report, "setrlimit FSIZE");
+    if (setrlimit(RLIMIT_NPROC, &zero) != 0)
+        return failed(report, "setrlimit NPROC");
+    if (lower(RLIMIT_STACK, STACK_MAX) != 0)
+        return failed(report, "setrlimit STACK");
+    if (limit_memory(report) != 0)
+        return failed(report, "setrlimit DATA");
+    return 0;
+}
+
+/* Landlock's calls have the same numbers on every architecture; old headers lack them. */
+#define LANDLOCK_CREATE_RULESET 444
+#define LANDLOCK_RESTRICT_SELF 446
+#define LANDLOCK_VERSION_FLAG 1U
+
+struct landlock_attributes {
+    uint64_t files;
+    uint64_t network;
+    uint64_t scoped;
+};
+
+/* No file may be opened, no TCP port bound or connected to, and nothing outside be signalled or
+ * spoken to over abstract sockets, as far as this kernel knows how. Returns 0 or a negative errno. */
+static int use_landlock(void)
+{
+    /* What each version of the interface can refuse: one bit an action. */
+    static const uint64_t files[] = {
+        0, (1U << 13) - 1, (1U << 14) - 1, (1U << 15) - 1, (1U << 15) - 1, (1U << 16) - 1};
+    struct landlock_attributes a = {0};
+    long version = syscall(LANDLOCK_CREATE_RULESET, NULL, 0, LANDLOCK_VERSION_FLAG);
+
+    if (version < 1)
+        return -ENOSYS;
+    a.files = files[version > 5 ? 5 : version];
+    a.network = version >= 4 ? 3 : 0;
+    a.scoped = version >= 6 ? 3 : 0;
+    size_t size = version >= 6 ? sizeof a : version >= 4 ? 16 : 8;
+    int ruleset = (int)syscall(LANDLOCK_CREATE_RULESET, &a, size, 0);
+    if (ruleset < 0)
+        return -errno;
+    int rc = syscall(LANDLOCK_RESTRICT_SELF, ruleset, 0) != 0 ? -errno : 0;
+    io_close(&ruleset);
+    return rc;
+}
+
+int jail_monitor(const struct jail *j)
+{
+    if (j->mode == JAIL_OFF)
+        return 0;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return -errno;
+    return jail_filter_load(JAIL_LIST_MONITOR, false);
+}
+
+int jail_enter(struct jail *j, struct jail_report *report)
+{
+    report->missing[0] = '\0';
+    if (j->mode == JAIL_OFF)
+        return j->as_root ? drop_root(j, report) : 0;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        lacks(report, "no_new_privs");
+    int rc = j->as_root ? drop_root(j, report) : 0;
+    if (rc < 0)
+        return rc;
+    io_close(&j->root);
+    if (drop_capabilities() < 0)
+        lacks(report, "dropping capabilities");
+    /* Changing ids may have reset it, so this comes after. */
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+        return failed(report, "not dumpable");
+    rc = follow_monitor(j, report);
+    if (rc == 0)
+        rc = set_limits(report);
+    if (rc < 0)
+        return rc;
+    if (use_landlock() < 0)
+        lacks(report, "Landlock");
+    j->listed = jail_filter_load(JAIL_LIST_OPENING, j->verifies) == 0;
+    if (!j->listed)
+        lacks(report, "seccomp");
+    return j->mode == JAIL_STRICT && report->missing[0] != '\0' ? -ENOTSUP : 0;
+}
+
+int jail_narrow(struct jail *j, struct jail_report *report)
+{
+    report->missing[0] = '\0';
+    if (!j->listed)
+        return 0;
+    int rc = jail_filter_load(JAIL_LIST_RELAY, false);
+    if (rc == 0)
+        return 0;
+    (void)snprintf(report->missing, sizeof report->missing,
+                   "the relay's shorter list (seccomp): %s", strerror(-rc));
+    return j->mode == JAIL_STRICT ? -ENOTSUP : 0;
+}
+
+void jail_close(struct jail *j)
+{
+    io_close(&j->root);
+}

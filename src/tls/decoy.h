@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Makes the decoy key that wolfSSL wants beside a certificate. Pure.
+ *
+ * Newer libraries (5.7.2, 5.9.2) end the handshake with NO_PRIVATE_KEY if a context has no private key,
+ * although callbacks do all signing. The gate must not have the key, so it loads another one of the same
+ * kind and size. The library takes sizes from it, and never signs with it. */
+#ifndef POSTERN_DECOY_H
+#define POSTERN_DECOY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define DECOY_MAX 1200 /* bytes: RSA with 8192 bits */
+
+struct decoy {
+    uint8_t key[DECOY_MAX]; /* PKCS#8 in DER (RFC 5208) */
+    size_t len;
+    bool has_public_half; /* its own, behind the private half (RFC 5958) */
+};
+
+/* Makes a decoy for the certificate that der begins with. RSA: the certificate's modulus and exponent,
+ * and the number 3 for each private number. ECDSA: a fixed scalar. Ed25519: a fixed pair of halves, for
+ * the library would complete a private half with the certificate's and find that they don't match.
+ * Returns 0; -EBADMSG if der is no certificate, -ENOTSUP for another kind of key. Logs nothing. */
+int decoy_make(struct decoy *d, const uint8_t *der, size_t len);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The blocks of a PEM file (RFC 7468). */
+#ifndef POSTERN_PEM_H
+#define POSTERN_PEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* One block; every pointer goes into the text that it was found in. */
+struct pem_block {
+    const uint8_t *start; /* of its BEGIN line */
+    size_t len;           /* up to and with its END line */
+    const char *label;    /* "CERTIFICATE", not NUL-terminated */
+    size_t label_len;
+    const uint8_t *body; /* between the two lines */
+    size_t body_len;
+};
+
+/* Finds the next block in *text and moves *text behind it. Returns 1, 0 when there is none, or
+ * -EINVAL when one begins that has no end. */
+int pem_next(struct pem_block *b, const uint8_t **text, size_t *len);
+
+bool pem_label_is(const struct pem_block *b, const char *label);
+bool pem_label_ends(const struct pem_block *b, const char *ending);
+
+/* True for a private key in OpenSSL's old form of encryption, with headers before its base64
+ * (RFC 1421 section 4.6.1.1). */
+bool pem_is_encrypted(const struct pem_block *b);
+
+/* Decodes the body. *der_len is the room in der, then the bytes used. Returns 0, or -EINVAL for what
+ * is no base64 or does not fit. */
+int pem_decode(const struct pem_block *b, uint8_t *der, size_t *der_len);
+
+#endif
