@@ -152,15 +152,6 @@ $(THIRD)/wolfssl/%.o: $(WOLFSSL_SRC)/% src/build/static/static.mk $(BUILD)/flags
 	$(SAY) '  CC $<'
 	$(Q)$(CC) $(PACKAGE_CFLAGS) $(HARDENING) $(CFLAGS) $(THIRD_FLAGS) -w $(DEPENDENCIES) -c -o $@ $<
 
-# Half of this file is for processors with AVX, and in the small one nothing calls that.
-ifeq ($(PROFILE),small)
-$(THIRD)/wolfssl/wolfcrypt/src/aes_gcm_asm.S.o: $(WOLFSSL_SRC)/wolfcrypt/src/aes_gcm_asm.S src/build/static/static.mk $(BUILD)/flags
-	@mkdir -p $(@D)
-	$(SAY) '  CC $<'
-	$(Q)sed 's/^#define HAVE_INTEL_AVX1$$//' $< | \
-		$(CC) $(PACKAGE_CFLAGS) $(CFLAGS) $(THIRD_FLAGS) -x assembler-with-cpp -c -o $@ -
-endif
-
 -include $(THIRD_OBJECTS:.o=.d)
 
 # The assembler files ask for the settings in different ways, or not at all.
