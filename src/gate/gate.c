@@ -299,8 +299,8 @@ static void take_header(struct gate *g)
     struct proxy_header h;
     struct outcome outcome;
 
-    if (opening_read_proxy(&h, g->c->in, g->ask.monitor, io_deadline(g->o->timeout_handshake), g->o,
-                           &outcome) < 0)
+    if (!opening_read_proxy(&h, g->c->in, g->ask.monitor, io_deadline(g->o->timeout_handshake),
+                            g->o, &outcome))
         gate_end(g, outcome.ending, outcome.gravity, "%s", outcome.text);
     if (h.has_addresses)
         activation_set_proxied(g->c, &h.client, &h.server);

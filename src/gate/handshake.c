@@ -49,19 +49,12 @@ static _Noreturn void answer_and_fail(struct gate *g, const struct outcome *o)
     fail(g, o);
 }
 
-/* The TLS library's side of a request: 0 or a negative errno. */
+/* What the TLS side is told of a request: 0, or the negative errno that its reason names. */
 static int to_library(const struct ask *a, enum asked result)
 {
-    switch (result) {
-    case ASK_OK:
+    if (result == ASK_OK)
         return 0;
-    case ASK_NOTHING:
-        return -EACCES;
-    case ASK_FAILED:
-        return a->error;
-    default:
-        return -ECANCELED;
-    }
+    return result == ASK_FAILED ? a->error : -EACCES;
 }
 
 static int sign(void *gate, enum sign_as how, const uint8_t *data, size_t len, uint8_t *sig,
@@ -205,10 +198,12 @@ static void run(struct gate *g, struct attempt *a, struct facts *facts)
     const struct hello *h = &a->opening.hello;
     char why[TLS_WHY_SIZE] = "";
     struct outcome outcome;
-    int rc = tls_handshake(g->tls, g->ask.monitor, a->deadline, why);
+    enum tls_result result = tls_handshake(g->tls, g->ask.monitor, a->deadline, why);
 
-    if (rc < 0) {
-        reason_failed(h, rc, why, g->o, &outcome);
+    if (result != TLS_DONE && (g->ask.failure == ASK_STOP || g->ask.failure == ASK_HANDLER_EXITED))
+        result = TLS_STOPPED; /* not the signature failed, but the monitor wants the end */
+    if (result != TLS_DONE) {
+        reason_failed(h, result, why, g->o, &outcome);
         if (tls_is_silent(g->tls))
             answer_and_fail(g, &outcome);
         fail(g, &outcome);
@@ -232,7 +227,7 @@ void handshake(struct gate *g, struct facts *facts)
     if (a == NULL)
         gate_end(g, ENDING_SYSTEM, GRAVITY_ERROR, "handshake failed: out of memory");
     a->deadline = io_deadline(g->o->timeout_handshake);
-    if (opening_read(&a->opening, g->c->in, g->ask.monitor, a->deadline, g->o, &outcome) < 0)
+    if (!opening_read(&a->opening, g->c->in, g->ask.monitor, a->deadline, g->o, &outcome))
         answer_and_fail(g, &outcome);
     trace_greeted(&g->trace, &a->opening.hello);
     check_groups(g, &a->opening.hello);

@@ -126,8 +126,8 @@ static int receive(struct opening *o, int in, enum reframe_verdict *verdict)
     return 0;
 }
 
-int opening_read(struct opening *o, int in, int watch, io_time deadline,
-                 const struct options *options, struct outcome *outcome)
+bool opening_read(struct opening *o, int in, int watch, io_time deadline,
+                  const struct options *options, struct outcome *outcome)
 {
     enum reframe_verdict verdict = REFRAME_MORE;
     int error = 0;
@@ -144,8 +144,8 @@ int opening_read(struct opening *o, int in, int watch, io_time deadline,
     else if (verdict != REFRAME_WHOLE)
         explain_verdict(o, verdict, options, outcome);
     else
-        return 0;
-    return -EPROTO;
+        return true;
+    return false;
 }
 
 void opening_free(struct opening *o)
@@ -192,8 +192,8 @@ static void explain_no_header(size_t len, int error, const struct options *optio
                       : "client left in the middle of its PROXY header");
 }
 
-int opening_read_proxy(struct proxy_header *h, int in, int watch, io_time deadline,
-                       const struct options *options, struct outcome *outcome)
+bool opening_read_proxy(struct proxy_header *h, int in, int watch, io_time deadline,
+                        const struct options *options, struct outcome *outcome)
 {
     uint8_t bytes[PROXY_HEADER_MAX];
     size_t len = 0;
@@ -221,6 +221,6 @@ int opening_read_proxy(struct proxy_header *h, int in, int watch, io_time deadli
     else if (verdict != PROXY_OK)
         explain_header(h, verdict, bytes, len, outcome);
     else
-        return 0;
-    return -EPROTO;
+        return true;
+    return false;
 }

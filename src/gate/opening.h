@@ -23,14 +23,14 @@ struct opening {
 };
 
 /* Reads from a non-blocking descriptor a PROXY header, and not a byte behind it. `watch` ends it when
- * it becomes readable. Returns 0, or -EPROTO and what happened in *outcome. */
-int opening_read_proxy(struct proxy_header *h, int in, int watch, io_time deadline,
-                       const struct options *options, struct outcome *outcome);
+ * it becomes readable. Returns true; or false, and what happened in *outcome. */
+bool opening_read_proxy(struct proxy_header *h, int in, int watch, io_time deadline,
+                        const struct options *options, struct outcome *outcome);
 
 /* Reads from a non-blocking descriptor up to a whole ClientHello. `watch` ends it when it becomes
- * readable. Returns 0, or -EPROTO and what happened in *outcome. opening_free() is due either way. */
-int opening_read(struct opening *o, int in, int watch, io_time deadline,
-                 const struct options *options, struct outcome *outcome);
+ * readable. Returns true; or false, and what happened in *outcome. opening_free() is due either way. */
+bool opening_read(struct opening *o, int in, int watch, io_time deadline,
+                  const struct options *options, struct outcome *outcome);
 
 void opening_free(struct opening *o);
 

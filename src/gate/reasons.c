@@ -59,7 +59,7 @@ int reason_limit(const struct hello *h)
 }
 
 /* Why the TLS library has refused the ClientHello as such. */
-static void explain_refusal(const struct hello *h, int error, const char *why,
+static void explain_refusal(const struct hello *h, enum tls_result result, const char *why,
                             struct outcome *outcome)
 {
     struct limit limit = find_limit(h);
@@ -71,7 +71,7 @@ static void explain_refusal(const struct hello *h, int error, const char *why,
     else
         tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
              "handshake failed: the TLS library refuses this ClientHello: %s", why);
-    outcome->alert = error == -EDOM ? ALERT_ILLEGAL_PARAMETER : ALERT_DECODE_ERROR;
+    outcome->alert = result == TLS_BAD_VALUE ? ALERT_ILLEGAL_PARAMETER : ALERT_DECODE_ERROR;
     if (limit.before != NULL)
         outcome->alert = ALERT_INTERNAL_ERROR;
 }
@@ -84,32 +84,30 @@ static void explain_version(const struct hello *h, const struct options *options
          hello_version_name(h->version_max), options->tls_min - 0x0301);
 }
 
-void reason_failed(const struct hello *h, int error, const char *why, const struct options *options,
-                   struct outcome *outcome)
+void reason_failed(const struct hello *h, enum tls_result result, const char *why,
+                   const struct options *options, struct outcome *outcome)
 {
-    if (error == -ECANCELED)
+    if (result == TLS_STOPPED)
         tell(outcome, ENDING_SIGTERM, GRAVITY_DETAIL, "ended during the handshake");
-    else if (error == -ETIMEDOUT)
+    else if (result == TLS_TIMEOUT)
         tell(outcome, ENDING_TIMEOUT_HANDSHAKE, GRAVITY_ERROR,
              "handshake failed: not done in %u seconds (--timeout-handshake)",
              options->timeout_handshake);
-    else if (error == -EPIPE)
+    else if (result == TLS_LEFT)
         tell(outcome, ENDING_LEFT, GRAVITY_NOTE, "%s (a port scan?)", why);
     else if (h->version_max < options->tls_min)
         explain_version(h, options, outcome);
-    else if (error == -EPROTONOSUPPORT)
+    else if (result == TLS_NO_ALPN)
         tell(
             outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
             "handshake failed: by ALPN the client wants to speak %s, which is not spoken here: see "
             "--alpn",
             h->alpn);
-    else if (error == -EBADMSG || error == -EDOM)
-        explain_refusal(h, error, why, outcome);
-    else if (error != -EPROTO)
-        tell(outcome, ENDING_SYSTEM, GRAVITY_ERROR, "handshake failed: %s",
-             *why != '\0' ? why : strerror(-error));
+    else if (result == TLS_BAD_HELLO || result == TLS_BAD_VALUE)
+        explain_refusal(h, result, why, outcome);
     else
-        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR, "handshake failed: %s", why);
+        tell(outcome, result == TLS_FAILED ? ENDING_SYSTEM : ENDING_HANDSHAKE, GRAVITY_ERROR,
+             "handshake failed: %s", why);
     if (outcome->ending == ENDING_HANDSHAKE && outcome->alert == 0)
         outcome->alert = reason_alert(h, options);
 }

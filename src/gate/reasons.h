@@ -6,6 +6,7 @@
 #include "common/facts.h"
 #include "tls/hello.h"
 #include "start/options.h"
+#include "tls/tls.h"
 
 /* How an opening or a handshake ended, and the line for the log; "" for none. */
 struct outcome {
@@ -15,10 +16,9 @@ struct outcome {
     int alert; /* what the client is still to be told; 0: nothing */
 };
 
-/* What a handshake that failed with `error` (a negative errno of tls_handshake()) and the library's
- * reason `why` means. */
-void reason_failed(const struct hello *h, int error, const char *why, const struct options *options,
-                   struct outcome *outcome);
+/* Why a handshake failed; `why` is the library's reason. */
+void reason_failed(const struct hello *h, enum tls_result result, const char *why,
+                   const struct options *options, struct outcome *outcome);
 
 /* Why none of our certificates is of use to this client. */
 void reason_no_certificate(const struct hello *h, const struct options *options,

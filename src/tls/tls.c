@@ -539,7 +539,7 @@ static int plaintext_alert(const struct tls *t)
 }
 
 /* How the library refuses a ClientHello: it can't read it, or does not like a value in it. */
-static int refusal(int error)
+static enum tls_result refusal(int error)
 {
     switch (error) {
     case BUFFER_E:
@@ -547,25 +547,25 @@ static int refusal(int error)
     case PARSE_ERROR:
     case LENGTH_ERROR:
     case HANDSHAKE_SIZE_ERROR:
-        return -EBADMSG;
+        return TLS_BAD_HELLO;
     default:
-        return -EDOM;
+        return TLS_BAD_VALUE;
     }
 }
 
 /* Answers a second ClientHello that is none. */
-static int refuse_second(struct tls *t, char *why)
+static enum tls_result refuse_second(struct tls *t, char *why)
 {
     char record[] = {21, 3, 3, 0, 2, 2, (char)reframe_alert(t->refused)};
 
     (void)transmit(t->ssl, record, sizeof record, t);
     (void)tls_flush(t);
     (void)snprintf(why, TLS_WHY_SIZE, "after HelloRetryRequest, %s", reframe_words(t->refused));
-    return t->refused == REFRAME_NO_MEMORY ? -ENOMEM : -EPROTO;
+    return t->refused == REFRAME_NO_MEMORY ? TLS_FAILED : TLS_DISAGREED;
 }
 
 /* Says in words why the handshake failed. */
-static int explain(struct tls *t, int error, char *why)
+static enum tls_result explain(struct tls *t, int error, char *why)
 {
     WOLFSSL_ALERT_HISTORY alerts;
 
@@ -573,33 +573,33 @@ static int explain(struct tls *t, int error, char *why)
     (void)wolfSSL_get_alert_history(t->ssl, &alerts);
     if (t->resumption.error != 0) {
         (void)snprintf(why, TLS_WHY_SIZE, "no session ticket: %s", strerror(-t->resumption.error));
-        return t->resumption.error;
+        return TLS_FAILED;
     }
     if (t->sign_error != 0) {
         (void)snprintf(why, TLS_WHY_SIZE, "no signature: %s", strerror(-t->sign_error));
-        return t->sign_error;
+        return TLS_FAILED;
     }
     if (t->write_error == -ENOMEM || t->write_error == -ENOBUFS) {
         (void)snprintf(why, TLS_WHY_SIZE, "cannot send to the client: %s",
                        strerror(-t->write_error));
-        return t->write_error;
+        return TLS_FAILED;
     }
     if (t->refused != REFRAME_WHOLE && t->refused != REFRAME_MORE)
         return refuse_second(t, why);
     if (clientcert_explain(t->client, error, why))
-        return -EPROTO;
+        return TLS_DISAGREED;
     int alert = plaintext_alert(t);
     if (alert < 0)
         alert = alerts.last_rx.code;
     if (alert > close_notify) {
         (void)snprintf(why, TLS_WHY_SIZE, "client sent alert %s: %s", alert_name(alert),
                        alert_meaning(alert));
-        return -EPROTO;
+        return TLS_DISAGREED;
     }
     if (t->ended || t->write_error != 0 || error == ZERO_RETURN) {
         (void)snprintf(why, TLS_WHY_SIZE, "client left during the handshake%s",
                        t->reset ? " (connection reset)" : "");
-        return -EPIPE;
+        return TLS_LEFT;
     }
     switch (error) {
     case MATCH_SUITE_ERROR:
@@ -617,19 +617,20 @@ static int explain(struct tls *t, int error, char *why)
         (void)snprintf(why, TLS_WHY_SIZE, "no shared key exchange group: see --groups");
         break;
     case UNKNOWN_ALPN_PROTOCOL_NAME_E:
-        return -EPROTONOSUPPORT;
+        return TLS_NO_ALPN;
     default:
         (void)snprintf(why, TLS_WHY_SIZE, "%s (wolfSSL error %d)",
                        wolfSSL_ERR_reason_error_string((unsigned long)error), error);
         if (error == MEMORY_E || error == RNG_FAILURE_E)
-            return -ENOMEM;
-        return t->answered ? -EPROTO : refusal(error);
+            return TLS_FAILED;
+        return t->answered ? TLS_DISAGREED : refusal(error);
     }
-    return -EPROTO;
+    return TLS_DISAGREED;
 }
 
 /* Waits until the client can go on: for its bytes, and while records are queued for room. */
-static int wait_for_client(const struct tls *t, bool reading, int watch, io_time deadline)
+static enum tls_result wait_for_client(const struct tls *t, bool reading, int watch,
+                                       io_time deadline, char *why)
 {
     struct pollfd p[3] = {{.fd = reading && tls_may_read(t) ? t->in : -1, .events = POLLIN},
                           {.fd = t->queue_len > 0 ? t->out : -1, .events = POLLOUT},
@@ -639,14 +640,16 @@ static int wait_for_client(const struct tls *t, bool reading, int watch, io_time
     do {
         n = poll(p, 3, io_remaining(deadline));
     } while (n < 0 && errno == EINTR);
-    if (n < 0)
-        return -errno;
+    if (n < 0) {
+        (void)snprintf(why, TLS_WHY_SIZE, "%s", strerror(errno));
+        return TLS_FAILED;
+    }
     if (n == 0)
-        return -ETIMEDOUT;
-    return p[2].revents != 0 ? -ECANCELED : 0;
+        return TLS_TIMEOUT;
+    return p[2].revents != 0 ? TLS_STOPPED : TLS_DONE;
 }
 
-int tls_handshake(struct tls *t, int watch, io_time deadline, char *why)
+enum tls_result tls_handshake(struct tls *t, int watch, io_time deadline, char *why)
 {
     for (;;) {
         t->budget = READ_BUDGET;
@@ -660,10 +663,10 @@ int tls_handshake(struct tls *t, int watch, io_time deadline, char *why)
         if (rc < 0 && rc != -EAGAIN)
             return explain(t, SOCKET_ERROR_E, why);
         if (error == 0 && rc == 0)
-            return 0;
-        rc = wait_for_client(t, error != 0, watch, deadline);
-        if (rc < 0)
-            return rc;
+            return TLS_DONE;
+        enum tls_result result = wait_for_client(t, error != 0, watch, deadline, why);
+        if (result != TLS_DONE)
+            return result;
     }
 }
 

@@ -50,11 +50,21 @@ int tls_start(void);
  * bytes) the reason in words. */
 int tls_new(struct tls **t, int in, int out, const struct tls_setup *setup, char *why);
 
-/* Does the handshake. Returns 0; -ETIMEDOUT, -ECANCELED (watch); -EPROTONOSUPPORT (no ALPN protocol is
- * shared); or in `why` (TLS_WHY_SIZE bytes) the reason in words and -EPIPE (the client left), -EPROTO (the
- * two can't agree), -EBADMSG or -EDOM (the library can't read the ClientHello, or refuses a value in it), or
- * another negative errno where the system or the signer has refused something. */
-int tls_handshake(struct tls *t, int watch, io_time deadline, char *why);
+/* How a handshake ended. From TLS_LEFT on `why` says it in words. */
+enum tls_result {
+    TLS_DONE,
+    TLS_TIMEOUT,
+    TLS_STOPPED,   /* `watch` has become readable */
+    TLS_NO_ALPN,   /* no ALPN protocol is shared */
+    TLS_LEFT,      /* the client left */
+    TLS_DISAGREED, /* the two can't agree */
+    TLS_BAD_HELLO, /* the library can't read the ClientHello */
+    TLS_BAD_VALUE, /* the library refuses a value in it */
+    TLS_FAILED     /* the system, the library or the signer failed */
+};
+
+/* Does the handshake; `why` has TLS_WHY_SIZE bytes. */
+enum tls_result tls_handshake(struct tls *t, int watch, io_time deadline, char *why);
 
 /* True if the client's last ClientHello has had no answer at all, not even an alert. */
 bool tls_is_silent(const struct tls *t);
