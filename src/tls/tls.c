@@ -564,6 +564,36 @@ static enum tls_result refuse_second(struct tls *t, char *why)
     return t->refused == REFRAME_NO_MEMORY ? TLS_FAILED : TLS_DISAGREED;
 }
 
+/* Says in words what the library's error means. */
+static enum tls_result explain_error(const struct tls *t, int error, char *why)
+{
+    switch (error) {
+    case MATCH_SUITE_ERROR:
+    case WOLFSSL_ERROR_SYSCALL: /* what 5.9.2 makes of that, since it was no end of the connection */
+    case UNSUPPORTED_SUITE:
+        (void)snprintf(why, TLS_WHY_SIZE, "no shared cipher suite: see --ciphers");
+        break;
+    case VERSION_ERROR:
+    case UNSUPPORTED_PROTO_VERSION:
+        (void)snprintf(why, TLS_WHY_SIZE, "no shared TLS version: see --tls-min");
+        break;
+    case BAD_KEY_SHARE_DATA:
+    case ECC_CURVE_ERROR:
+    case KEY_SHARE_ERROR:
+        (void)snprintf(why, TLS_WHY_SIZE, "no shared key exchange group: see --groups");
+        break;
+    case UNKNOWN_ALPN_PROTOCOL_NAME_E:
+        return TLS_NO_ALPN;
+    default:
+        (void)snprintf(why, TLS_WHY_SIZE, "%s (wolfSSL error %d)",
+                       wolfSSL_ERR_reason_error_string((unsigned long)error), error);
+        if (error == MEMORY_E || error == RNG_FAILURE_E)
+            return TLS_FAILED;
+        return t->answered ? TLS_DISAGREED : refusal(error);
+    }
+    return TLS_DISAGREED;
+}
+
 /* Says in words why the handshake failed. */
 static enum tls_result explain(struct tls *t, int error, char *why)
 {
@@ -601,31 +631,7 @@ static enum tls_result explain(struct tls *t, int error, char *why)
                        t->reset ? " (connection reset)" : "");
         return TLS_LEFT;
     }
-    switch (error) {
-    case MATCH_SUITE_ERROR:
-    case WOLFSSL_ERROR_SYSCALL: /* what 5.9.2 makes of that, since it was no end of the connection */
-    case UNSUPPORTED_SUITE:
-        (void)snprintf(why, TLS_WHY_SIZE, "no shared cipher suite: see --ciphers");
-        break;
-    case VERSION_ERROR:
-    case UNSUPPORTED_PROTO_VERSION:
-        (void)snprintf(why, TLS_WHY_SIZE, "no shared TLS version: see --tls-min");
-        break;
-    case BAD_KEY_SHARE_DATA:
-    case ECC_CURVE_ERROR:
-    case KEY_SHARE_ERROR:
-        (void)snprintf(why, TLS_WHY_SIZE, "no shared key exchange group: see --groups");
-        break;
-    case UNKNOWN_ALPN_PROTOCOL_NAME_E:
-        return TLS_NO_ALPN;
-    default:
-        (void)snprintf(why, TLS_WHY_SIZE, "%s (wolfSSL error %d)",
-                       wolfSSL_ERR_reason_error_string((unsigned long)error), error);
-        if (error == MEMORY_E || error == RNG_FAILURE_E)
-            return TLS_FAILED;
-        return t->answered ? TLS_DISAGREED : refusal(error);
-    }
-    return TLS_DISAGREED;
+    return explain_error(t, error, why);
 }
 
 /* Waits until the client can go on: for its bytes, and while records are queued for room. */
