@@ -206,7 +206,8 @@ CONFIG=$1 NAME=$2
 shift 2
 load_config
 API=2 CA_NEW_ORDER=none
-sign_csr() { printf '%s\n' "$1" | openssl x509 -req -CA "$CA_CERT" -CAkey "$CA_KEY" -days 30 -copy_extensions copy; cat "$CA_CERT"; } >&3
+# It is given the request, or from version 0.7.2 on its file.
+sign_csr() { case $1 in -*) printf '%s\n' "$1" ;; *) cat "$1" ;; esac | openssl x509 -req -CA "$CA_CERT" -CAkey "$CA_KEY" -days 30 -copy_extensions copy; cat "$CA_CERT"; } >&3
 mkdir -p "$CERTDIR/$NAME"
 sign_domain "$CERTDIR/$NAME" "$(date +%s%N)" "$@"
 '''

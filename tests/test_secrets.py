@@ -385,13 +385,14 @@ class Child:
 
 
 def mappings_with(pid, flag):
-    """The start of each mapping that has this flag in VmFlags (proc(5)): dc is MADV_DONTFORK, dd MADV_DONTDUMP."""
+    """The start of each mapping that has this flag in VmFlags (proc(5)): dc is MADV_DONTFORK, dd MADV_DONTDUMP. One with
+    dp is the C library's, from which the kernel makes random numbers."""
     found, span = [], None
     with open(f'/proc/{pid}/smaps', encoding='utf-8') as file:
         for line in file:
             if re.match(r'[0-9a-f]+-', line):
                 span, name = line.split()[0], line.split()[5:]
-            elif line.startswith('VmFlags:') and flag in line.split() and not name:
+            elif line.startswith('VmFlags:') and flag in line.split() and 'dp' not in line.split() and not name:
                 found.append(span)
     return found
 

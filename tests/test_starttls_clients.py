@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from harness import clients, daemons, dialogues, starttls
+from harness import clients, daemons, debian, dialogues, starttls
 
 POLICIES = ['required', 'auth', 'optional']
 WITH_HANDLER = ['auth', 'optional']
