@@ -732,11 +732,15 @@ userdb {{
 
 
 @contextmanager
-def dovecot():
+def dovecot(pair):
     """An IMAP server on a port of its own: the port, a user, and what it has logged."""
     with daemons.mail_user() as user, daemons.folder_inside() as (outside, inside):
         port = ports.free_port()
         conf = DOVECOT.format(inside=inside, port=port, password=daemons.PASSWORD)
+        if daemons.dovecot_version() >= (2, 4):     # with `ssl = no` it takes all for secure
+            conf = conf.replace('ssl = no', f'ssl = required\nssl_server_cert_file = {inside}/cert\nssl_server_key_file = {inside}/key')
+        for name, source in (('cert', pair.cert), ('key', pair.key)):
+            (outside / name).write_bytes(source.read_bytes())
         (outside / 'conf').write_text(daemons.dovecot_words(conf), 'ascii')
 
         def listens():
@@ -749,8 +753,9 @@ def dovecot():
 @pytest.mark.parametrize('version', ['v1', 'v2'])
 def test_dovecot_knows_the_client_and_in_version_2_its_tls(serve, pki, version):
     """Dovecot takes passwords inside TLS only, and believes what a trusted proxy says of that."""
-    with dovecot() as (port, user, log):
-        server = serve(['socat', 'STDIO', f'TCP4:127.0.0.1:{port}'], f'--proxy-out={version}', *TRUSTED)
+    with dovecot(pki.ecdsa) as (port, user, log):
+        # From another address than Dovecot's own.
+        server = serve(['socat', 'STDIO', f'TCP4:127.0.0.1:{port},bind=127.0.0.2'], f'--proxy-out={version}', *TRUSTED)
         with server.connect() as connection:
             connection.sendall(V1)
             inside = lobby.Inside(connection, pki.ca)
