@@ -124,7 +124,10 @@ class System:
         self.console = b''
 
     def file(self, path):
-        whole = self.payload / str(path).lstrip('/')
+        path = str(path).lstrip('/')
+        if (debian.ROOT / path.partition('/')[0]).is_symlink():     # /lib and its like are below /usr
+            path = f'usr/{path}'
+        whole = self.payload / path
         whole.parent.mkdir(parents=True, exist_ok=True)
         return whole
 
