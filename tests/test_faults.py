@@ -51,7 +51,7 @@ ERRORS = {
     'stat': ['EACCES'], 'uname': ['EFAULT'], 'unlink': ['EACCES'], 'vfork': ['EAGAIN', 'ENOMEM'],
     'wait4': ['ECHILD'], 'write': ['EPIPE', 'EIO'],
 }
-CANT_FAIL = {'*', 'exit_group', 'getpid', 'getuid', 'geteuid', 'getgid', 'getegid', 'gettid', 'restart_syscall',
+CANT_FAIL = {'*', 'exit_group', 'getpid', 'getppid', 'getuid', 'geteuid', 'getgid', 'getegid', 'gettid', 'restart_syscall',
              'rt_sigreturn', 'setuid', 'setgid', 'setreuid', 'seteuid', 'vhangup'}
 
 MEMORY = 'brk,mmap,mremap'
