@@ -328,7 +328,9 @@ def test_units_work_under_a_real_systemd_with_all_that_locks_them_in(system, her
     ended = processes.until(lambda: len(found := launch.summaries(system.log())) == 5 and found, 'five summaries')
     assert [one['handler'] for one in ended] == ['0'] * 5
     assert {one['client'].rsplit(':', 1)[0] for one in ended} == {boot.ADDRESS}
-    assert 'Failed' not in system.says().replace('Failed to connect stdout to the journal', '')
+    # What a systemd that is not given a whole machine says of itself, by version.
+    missed = 'Failed to (connect stdout to the journal|initialize kmod context|copy os-release for propagation)'
+    assert 'Failed' not in re.sub(missed, '', system.says())
     with clients.tls(system.listens(993), here.ca) as connection:
         assert connection.recv(4) == b'* OK'
         owners = {os.stat(f'/proc/{process.pid}').st_uid for process in processes.descendants(system.pid)
