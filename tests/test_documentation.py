@@ -388,7 +388,7 @@ def ca_of_the_manual(the):
 
 def courier_passwords(the):
     the.run('mkdir -p /run/courier/authdaemon && chmod 755 /run/courier /run/courier/authdaemon')
-    the.start('/usr/lib/courier/courier-authlib/authdaemond', ready=the.path('/run/courier/authdaemon/socket').exists)
+    the.start(daemons.authdaemond(), ready=the.path('/run/courier/authdaemon/socket').exists)
 
 
 def dovecot(the, block):

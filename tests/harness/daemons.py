@@ -73,9 +73,10 @@ class MailUser:
     id: int
     home: str
 
-    def maildir(self, folder='new'):
-        """What is in the Maildir, in the order of arrival, lines ended by CR LF."""
-        files = sorted((debian.ROOT / self.home[1:] / 'Maildir' / folder).iterdir(), key=lambda file: file.name)
+    def maildir(self):
+        """What is in the Maildir, in the order of arrival, lines ended by CR LF. Dovecot 2.4.5 puts it into `cur` at once."""
+        top = debian.ROOT / self.home[1:] / 'Maildir'
+        files = sorted([*(top / 'new').iterdir(), *(top / 'cur').iterdir()], key=lambda file: file.name)
         return [crlf(file.read_bytes()) for file in files]
 
 
@@ -325,13 +326,19 @@ def mailutils_pop3d():
 
 # Courier: a log-in program that asks a password daemon, at a place that is compiled in.
 
+def authdaemond():
+    """Courier's password daemon, which moves from release to release."""
+    places = ['/usr/lib/courier/courier-authlib/authdaemond', '/usr/libexec/courier-authlib/authdaemond']
+    return next((place for place in places if (debian.ROOT / place[1:]).exists()), places[0])
+
+
 @recipe('courier-imap', 'imap')
 def courier_imap():
     with mail_user() as user, locked('courier'):
         folder = debian.ROOT / 'run/courier/authdaemon'
         folder.mkdir(parents=True, exist_ok=True)
         (folder / 'socket').unlink(missing_ok=True)
-        with running(debian.inside('/usr/lib/courier/courier-authlib/authdaemond'), (folder / 'socket').exists):
+        with running(debian.inside(authdaemond()), (folder / 'socket').exists):
             script = 'set -a; . /etc/courier/imapd; exec /usr/lib/courier/courier/imaplogin /usr/bin/imapd Maildir'
             try:
                 yield Daemon(debian.inside('/bin/sh', '-c', script), user=user.name, password=PASSWORD,
