@@ -73,10 +73,11 @@ class MailUser:
     id: int
     home: str
 
-    def maildir(self):
+    def maildir(self, *folders):
         """What is in the Maildir, in the order of arrival, lines ended by CR LF. Dovecot 2.4.5 puts it into `cur` at once."""
         top = debian.ROOT / self.home[1:] / 'Maildir'
-        files = sorted([*(top / 'new').iterdir(), *(top / 'cur').iterdir()], key=lambda file: file.name)
+        files = sorted((file for folder in folders or ('new', 'cur') for file in (top / folder).iterdir()),
+                       key=lambda file: file.name)
         return [crlf(file.read_bytes()) for file in files]
 
 
