@@ -3,19 +3,17 @@
 #ifndef POSTERN_TLS_H
 #define POSTERN_TLS_H
 
-#include "tls/verify.h"
 #include "common/facts.h"
 #include "common/io.h"
+#include "tls/explain.h"
 #include "tls/resume.h"
+#include "tls/signing.h"
 #include "tls/suites.h"
+#include "tls/verify.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* Asks whoever has the key for a signature of at most *sig_len bytes; 0 or a negative errno. */
-typedef int tls_signer(void *who, enum sign_as how, const uint8_t *data, size_t len, uint8_t *sig,
-                       size_t *sig_len);
 
 struct tls_setup {
     unsigned version_min;    /* 0x0303: TLS 1.2 */
@@ -49,19 +47,6 @@ int tls_start(void);
  * caller's. Returns 0 and *t, which tls_free() frees; or a negative errno and in `why` (TLS_WHY_SIZE
  * bytes) the reason in words. */
 int tls_new(struct tls **t, int in, int out, const struct tls_setup *setup, char *why);
-
-/* How a handshake ended. From TLS_LEFT on `why` says it in words. */
-enum tls_result {
-    TLS_DONE,
-    TLS_TIMEOUT,
-    TLS_STOPPED,   /* `watch` has become readable */
-    TLS_NO_ALPN,   /* no ALPN protocol is shared */
-    TLS_LEFT,      /* the client left */
-    TLS_DISAGREED, /* the two can't agree */
-    TLS_BAD_HELLO, /* the library can't read the ClientHello */
-    TLS_BAD_VALUE, /* the library refuses a value in it */
-    TLS_FAILED     /* the system, the library or the signer failed */
-};
 
 /* Does the handshake; `why` has TLS_WHY_SIZE bytes. */
 enum tls_result tls_handshake(struct tls *t, int watch, io_time deadline, char *why);
