@@ -31,8 +31,9 @@ static int world_clock(clockid_t clock, struct timespec *t);
 #define shutdown world_shutdown
 #define close world_close
 #define clock_gettime world_clock
-#include "io.c"
-#include "relay.c"
+#include "common/io.c"
+#include "gate/relay_ends.c"
+#include "gate/relay.c"
 #undef read
 #undef write
 #undef recv
