@@ -3,7 +3,7 @@
 
 #include "common/io.h"
 #include "common/log.h"
-#include "start/proxy.h"
+#include "monitor/proxy_out.h"
 #include "monitor/trace.h"
 
 #include <errno.h>
@@ -75,24 +75,6 @@ void session_lost_gate(struct session *s, const char *what, int error)
     session_end_gate(s, its_fault ? ENDING_GATE_DIED : ENDING_SYSTEM);
 }
 
-/* Writes the PROXY header (--proxy-out) to the handler's standard input. Returns 0, or logs one line and
- * returns a negative errno. */
-static int send_header(struct session *s, const struct facts *facts)
-{
-    uint8_t buf[PROXY_BUILD_MAX];
-    size_t len = proxy_build(buf, s->o->proxy_out, &s->c->client, &s->c->server, facts);
-    ssize_t n = len == 0 ? 0 : io_write(s->ends.in, buf, len);
-
-    /* An empty pipe has room for it. That a handler has closed its input, the relay finds out. */
-    if (n == (ssize_t)len || n == -EPIPE)
-        return 0;
-    log_error("cannot give the handler its PROXY header (--proxy-out): %s",
-              n < 0 ? strerror((int)-n) : "no room");
-    /* Without it, it would take the client's own words for one. */
-    handler_close(&s->ends);
-    return n < 0 ? (int)n : -ENOSPC;
-}
-
 int session_start_handler(struct session *s, const struct facts *facts, const struct ucspi *ucspi)
 {
     struct environment e;
@@ -131,5 +113,5 @@ int session_start_handler(struct session *s, const struct facts *facts, const st
                                 .pid = s->ends.pid,
                                 .errors = s->ends.errors};
     s->handler_ran = rc == 0;
-    return rc == 0 ? send_header(s, facts) : rc;
+    return rc == 0 ? proxy_out_send(&s->ends, s->o->proxy_out, s->c, facts) : rc;
 }

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The PROXY protocol of HAProxy, versions 1 and 2: a pure parser and a builder. */
+/* The PROXY protocol of HAProxy, versions 1 and 2: a pure parser. monitor/proxy_out.h builds one.
+ */
 #ifndef POSTERN_PROXY_H
 #define POSTERN_PROXY_H
 
-#include "common/facts.h"
 #include "common/message.h"
-#include "start/options.h"
 #include "start/peer.h"
 
 #include <stdbool.h>
@@ -15,8 +14,18 @@
 /* The most bytes that a header may take; version 2 could say up to 65551. */
 #define PROXY_HEADER_MAX 4096
 
-/* The most bytes that proxy_build() writes. */
-#define PROXY_BUILD_MAX 768
+/* Begins a header of version 1 (section 2.1). */
+extern const char proxy_v1_start[7];
+
+/* Begins a header of version 2 (section 2.2). */
+extern const uint8_t proxy_v2_signature[12];
+
+#define PROXY_V2_START 16 /* bytes of version 2 in front of the addresses */
+#define PROXY_TLV_HEAD 3  /* bytes of a TLV's type and length */
+
+enum { PROXY_COMMAND_LOCAL, PROXY_COMMAND_PROXY };
+enum { PROXY_FAMILY_UNSPEC, PROXY_FAMILY_INET, PROXY_FAMILY_INET6, PROXY_FAMILY_UNIX };
+enum { PROXY_TRANSPORT_UNSPEC, PROXY_TRANSPORT_STREAM, PROXY_TRANSPORT_DGRAM };
 
 enum proxy_verdict {
     PROXY_MORE,  /* not all there yet, and every byte so far belongs to it: read on */
@@ -37,13 +46,6 @@ struct proxy_header {
 /* Judges the first len bytes of a connection by the specification of 2020-03-05. Reads nothing beyond
  * them, keeps nothing. But for `why`, *h says something for PROXY_OK only. */
 enum proxy_verdict proxy_parse(struct proxy_header *h, const uint8_t *bytes, size_t len);
-
-/* Writes a header of this version that tells of a connection; with facts, version 2 tells that the
- * client is inside TLS, too, what server name it asked for, and the common name of its certificate if
- * that was verified. Returns its length; 0 for
- * PROXY_OUT_OFF. */
-size_t proxy_build(uint8_t buf[PROXY_BUILD_MAX], enum proxy_out version, const struct peer *client,
-                   const struct peer *server, const struct facts *facts);
 
 /* What the gate tells the monitor of a header: addresses as bytes. A field that is missing or wrong
  * makes the reader fail. */

@@ -3,6 +3,7 @@
  * has been taken over tells the monitor of one. */
 #include "common.h"
 
+#include "monitor/proxy_out.h"
 #include "start/proxy.h"
 
 #include <stdlib.h>
@@ -26,13 +27,13 @@ static bool same_ends(const struct proxy_header *a, const struct proxy_header *b
 /* What has been read can be told to the handler and to the monitor, and is then the same. */
 static void check_told(const struct proxy_header *h)
 {
-    uint8_t buf[PROXY_BUILD_MAX];
+    uint8_t buf[PROXY_OUT_BYTES_MAX];
     struct proxy_header again;
     struct message_writer w;
     struct message_reader r;
 
     for (int version = PROXY_OUT_V1; version <= PROXY_OUT_V2; version++) {
-        size_t len = proxy_build(buf, (enum proxy_out)version, &h->client, &h->server, NULL);
+        size_t len = proxy_out_build(buf, (enum proxy_out)version, &h->client, &h->server, NULL);
         CHECK(parse(&again, buf, len) == PROXY_OK && again.len == len);
         CHECK(h->client.family == AF_UNIX || same_ends(h, &again));
     }
