@@ -5,8 +5,8 @@
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/message.h"
+#include "monitor/take_report.h"
 #include "start/policy.h"
-#include "start/proxy.h"
 #include "monitor/trace.h"
 
 #include <errno.h>
@@ -15,21 +15,12 @@
 #include <string.h>
 
 #define OLD_HANDLER_SECONDS 1 /* for the plaintext handler, after the end of its input */
-#define NOTES_MAX 40          /* lines that one gate may write: some 20 are its most, with -v */
-#define NOTE_TEXT_MAX 512     /* bytes of each */
 #define TO_SIGN_MAX 512
 #define OVERHEAD 64 /* bytes of a message besides what it carries */
 #define VERSION_MIN 0x0301
 #define VERSION_MAX 0x0304
 
-static void refuse_message(struct session *s, const struct message_reader *r)
-{
-    log_error("the gate sent a %s message that is malformed or out of turn: connection ended",
-              message_name(r->type));
-    session_end_gate(s, ENDING_GATE_DIED);
-}
-
-/* The same for requests that the vault has something to do with. */
+/* Ends the gate for a request to the vault that is malformed. */
 static void refuse_malformed(struct session *s, const struct message_reader *r)
 {
     log_error("the gate sent a malformed %s message: connection ended", message_name(r->type));
@@ -86,7 +77,7 @@ static void answer_chain(struct session *s, struct message_reader *r)
     struct wish wish;
 
     if (!s->have_tls) {
-        refuse_message(s, r);
+        session_refuse_message(s, r);
         return;
     }
     s->phase = PHASE_CHAIN;
@@ -184,16 +175,6 @@ static void answer_open(struct session *s, struct message_reader *r)
     explicit_bzero(buf, sizeof buf);
 }
 
-/* Wipes the keys and enters the monitor's own filter. */
-static void drop_secrets(struct session *s)
-{
-    vault_wipe(&s->vault);
-    int rc = jail_monitor(&s->jail);
-    if (rc < 0)
-        log_detail("the monitor's own jail is missing: %s", strerror(-rc));
-    memory_trim_stack();
-}
-
 /* Hands the gate the descriptors of the handler that has just been started, or none. */
 static void send_handler(struct session *s)
 {
@@ -247,7 +228,7 @@ static void answer_session(struct session *s, struct message_reader *r)
     /* There is no handshake without a signature, but for one that begins with a ticket of ours. */
     bool done = s->facts.resumed ? s->vault.opened : s->vault.signatures == 0;
     if (!message_complete(r) || !done || s->stopping || !client_is_allowed(s)) {
-        refuse_message(s, r);
+        session_refuse_message(s, r);
         return;
     }
     s->phase = PHASE_SESSION;
@@ -257,7 +238,7 @@ static void answer_session(struct session *s, struct message_reader *r)
     vault_wipe(&s->vault);
     if (!s->o->ucspi_tls && session_start_handler(s, &s->facts, NULL) < 0)
         session_ending(s, ENDING_NO_HANDLER);
-    drop_secrets(s);
+    session_drop_secrets(s);
     if (!s->o->ucspi_tls)
         send_handler(s);
 }
@@ -267,7 +248,7 @@ static void answer_plaintext_handler(struct session *s, struct message_reader *r
 {
     if (!message_complete(r) || s->stopping || s->o->starttls == NULL ||
         !policy_has_handler(policy_for(s->o, s->c))) {
-        refuse_message(s, r);
+        session_refuse_message(s, r);
         return;
     }
     s->phase = PHASE_PLAINTEXT;
@@ -290,83 +271,6 @@ static void answer_stop_handler(struct session *s, struct message_reader *r)
     int rc = session_send(s, ANS_HANDLER_STOPPED);
     if (rc < 0)
         session_lost_gate(s, "tell the gate that the handler has been ended", rc);
-}
-
-/* The client goes on in plaintext: the keys are needed no more. */
-static void take_left_lobby(struct session *s, struct message_reader *r)
-{
-    /* With --ucspi-tls the handler has the plaintext to itself, and no other client stays there. */
-    if (s->phase == PHASE_OPENING && !s->o->ucspi_tls) {
-        refuse_message(s, r);
-        return;
-    }
-    s->phase = PHASE_SESSION;
-    s->left_lobby = true;
-    session_bound_gate(s);
-    drop_secrets(s);
-}
-
-/* The PROXY header has been read: the client is the one that it names. */
-static void take_proxy(struct session *s, struct message_reader *r)
-{
-    struct proxy_header h;
-
-    proxy_get(r, &h);
-    if (!message_complete(r)) {
-        refuse_message(s, r);
-        return;
-    }
-    s->phase = PHASE_OPENING;
-    if (!h.has_addresses)
-        return;
-    activation_set_proxied(s->c, &h.client, &h.server);
-    log_about(s->c->client.text);
-}
-
-/* A line for the log, or one about a step, which nobody has asked for without -v. */
-static void take_line(struct session *s, struct message_reader *r)
-{
-    char text[NOTE_TEXT_MAX], line[2 * NOTE_TEXT_MAX];
-    bool step = r->type == REPORT_STEP;
-    uint64_t number = message_get_number(r, step ? TRACE_TIME_MAX : GRAVITY_MAX);
-
-    message_get_text(r, text, sizeof text);
-    if (!message_complete(r) || (step && !log_has_details()) || s->notes++ >= NOTES_MAX) {
-        refuse_message(s, r);
-        return;
-    }
-    (void)log_sentence(line, sizeof line, text, strlen(text));
-    if (step)
-        trace_write((int64_t)number, line);
-    else if (number == GRAVITY_ERROR)
-        log_error("%s", line);
-    else if (number == GRAVITY_CLIENT)
-        log_client("%s", line);
-    else if (number == GRAVITY_NOISE)
-        log_noise("%s", line);
-    else if (number == GRAVITY_NOTE)
-        log_note("%s", line);
-    else
-        log_detail("%s", line);
-}
-
-static void take_end(struct session *s, struct message_reader *r)
-{
-    enum ending ending = (enum ending)message_get_number(r, ENDING_COUNT - 1);
-    uint64_t in = message_get_number(r, UINT64_MAX);
-    uint64_t out = message_get_number(r, UINT64_MAX);
-    bool overstayed = message_get_number(r, 1) != 0;
-
-    if (!message_complete(r)) {
-        refuse_message(s, r);
-        return;
-    }
-    s->phase = PHASE_ENDED;
-    session_bound_gate(s);
-    session_ending(s, ending);
-    s->in = in;
-    s->out = out;
-    child_end_at(&s->handler, overstayed ? io_now() : io_deadline(s->o->timeout_grace));
 }
 
 #define IN(phase) (1U << (phase))
@@ -419,7 +323,7 @@ bool answer_one(struct session *s)
     if (may_come(s, r.type))
         messages[r.type].take(s, &r);
     else
-        refuse_message(s, &r);
+        session_refuse_message(s, &r);
     if (r.type < MESSAGES && messages[r.type].secret)
         explicit_bzero(buf, sizeof buf);
     return true;

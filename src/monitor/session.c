@@ -3,6 +3,7 @@
 
 #include "common/io.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "monitor/proxy_out.h"
 #include "monitor/trace.h"
 
@@ -73,6 +74,22 @@ void session_lost_gate(struct session *s, const char *what, int error)
         return;
     log_error("cannot %s: %s", what, strerror(-error));
     session_end_gate(s, its_fault ? ENDING_GATE_DIED : ENDING_SYSTEM);
+}
+
+void session_refuse_message(struct session *s, const struct message_reader *r)
+{
+    log_error("the gate sent a %s message that is malformed or out of turn: connection ended",
+              message_name(r->type));
+    session_end_gate(s, ENDING_GATE_DIED);
+}
+
+void session_drop_secrets(struct session *s)
+{
+    vault_wipe(&s->vault);
+    int rc = jail_monitor(&s->jail);
+    if (rc < 0)
+        log_detail("the monitor's own jail is missing: %s", strerror(-rc));
+    memory_trim_stack();
 }
 
 int session_start_handler(struct session *s, const struct facts *facts, const struct ucspi *ucspi)

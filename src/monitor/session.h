@@ -83,6 +83,12 @@ void session_end_gate(struct session *s, enum ending ending);
  * one line and ends it. */
 void session_lost_gate(struct session *s, const char *what, int error);
 
+/* Ends the gate for a message that is malformed or out of turn. Logs one line. */
+void session_refuse_message(struct session *s, const struct message_reader *r);
+
+/* Wipes the keys and enters the monitor's own filter. */
+void session_drop_secrets(struct session *s);
+
 /* Starts the handler: with facts after the handshake, without them before. `ucspi`: with the network
  * socket and these descriptors instead of pipes. Returns 0, or logs one line and returns a negative
  * errno. */
