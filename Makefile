@@ -53,11 +53,12 @@ all: $(BUILD)/postern
 
 # What stands at the top of the makefiles, up to the first empty line.
 help:
-	@sed -n '/^$$/q; s/^# \{0,1\}//; 3,$$p' Makefile; echo; sed -n '/^$$/q; s/^# \{0,1\}//; 3,$$p' tests/tests.mk
+	@sed -n '/^$$/q; s/^# \{0,1\}//; 3,$$p' Makefile; \
+		[ ! -e tests/tests.mk ] || { echo; sed -n '/^$$/q; s/^# \{0,1\}//; 3,$$p' tests/tests.mk; }
 
 include src/build/static/static.mk
 include src/build/package/package.mk
-include tests/tests.mk
+-include tests/tests.mk
 
 $(BUILD)/postern: $(OBJECTS)
 	$(SAY) '  LD $@'

@@ -201,11 +201,12 @@ def knows_options(the, block, _):
 
 def make_targets(_, block, __):
     """They are steps of .ci/run, or the caller of this test: here it is looked whether they exist."""
-    makefile = ''.join(path.read_text() for path in [manual.TOP / 'Makefile', *manual.TOP.glob('src/*/*.mk')])
-    names = re.findall(r'^make ([a-z]+)', block, re.MULTILINE)
+    makefile = ''.join(path.read_text() for path in [manual.TOP / 'Makefile', *manual.TOP.glob('*/**/*.mk')]
+                       if 'build' not in path.relative_to(manual.TOP).parts[:1])
+    names = re.findall(r'^make ([a-z-]+)', block, re.MULTILINE)
     targets = re.search(r'^targets +(.*?)^variables', block, re.MULTILINE | re.DOTALL)
     if targets:
-        names += re.findall(r'[a-z]+', re.sub(r'\([^)]*\)|;', '', targets[1]))
+        names += re.findall(r'[a-z-]+', re.sub(r'\([^)]*\)|;|: see below', '', targets[1]))
         for variable in re.findall(r'\b[A-Z]{2,}\b', re.sub(r'AddressSanitizer', '', block.split('variables')[1])):
             assert re.search(rf'\b{variable}\b', makefile), variable
     assert names
@@ -236,6 +237,9 @@ README_TABLE = {
     r'inetd, systemd, tcpserver': NOT_RUN + 'a picture',
     r'apt-get install ': run_in_the_clone,
     r'targets ': make_targets,
+    r'make static': make_targets,     # each by tests/static.py, too
+    r'KB of PROFILE': NOT_RUN + 'a table',
+    r'PROFILE  ': NOT_RUN + 'a table',
     r'cert = ': write_conf,
     r'mkdir -p /etc/postern': run,
     r'postern -f /etc/postern.conf --check': check_is_well,

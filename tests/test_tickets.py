@@ -41,11 +41,7 @@ def begin(serve, tickets):
 
 def resumed(server):
     """What the log says of each connection."""
-    return [summary['resumed'] for summary in map(lambda line: line.summary, ends(server))]
-
-
-def ends(server):
-    return [server.wait() for _ in server.started[server.taken:]]
+    return [end.summary['resumed'] for end in server.rest()]
 
 
 # Resumption by real clients

@@ -100,6 +100,7 @@ class Direct(Server):
         super().__init__(command, folder, family, environment)
         self.stderr = stderr
         self.start = start
+        self.accepted = 0
         self.started = []
         self.news = threading.Condition()
         self.taken = 0
@@ -120,6 +121,8 @@ class Direct(Server):
                 connection, _ = self.listener.accept()
             except OSError:
                 return
+            with self.news:
+                self.accepted += 1
             with connection:
                 self.spawn(connection)
 
@@ -148,6 +151,13 @@ class Direct(Server):
         with self.news:
             assert self.news.wait_for(lambda: len(self.started) > number, timeout), f'no connection {number} came'
         return self.started[number]
+
+    def rest(self, timeout=30):
+        """Wait for the end of every postern that was not waited for, and tell how each ended."""
+        with self.news:
+            assert self.news.wait_for(lambda: len(self.started) >= self.accepted, timeout)
+            number = len(self.started) - self.taken
+        return [self.wait(timeout) for _ in range(number)]
 
     def wait(self, timeout=30):
         """Wait for the end of the first postern that was not waited for, and tell how it ended."""
