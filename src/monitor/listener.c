@@ -2,9 +2,9 @@
 #include "monitor/listener.h"
 
 #include "monitor/clients.h"
-#include "dialect/dialect.h"
 #include "common/io.h"
 #include "common/log.h"
+#include "monitor/limits.h"
 #include "monitor/notify.h"
 #include "monitor/reload.h"
 #include "common/memory.h"
@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -24,9 +23,8 @@
 #define BATCH 16        /* clients that are accepted of one socket before others have their turn */
 #define PAUSE_SECONDS 1 /* when the system has run short of something */
 #define TRIAL_SECONDS 1 /* how long clients wait for new certificates to be tried */
-#define COMPLAIN_SECONDS 60    /* between two lines about what the system is short of */
-#define STATUS_SECONDS 1       /* between two messages about the number of clients */
-#define REFUSED_LINE_SECONDS 1 /* between two lines about clients that were refused */
+#define COMPLAIN_SECONDS 60 /* between two lines about what the system is short of */
+#define STATUS_SECONDS 1    /* between two messages about the number of clients */
 
 struct listener {
     struct listeners *sockets;
@@ -43,8 +41,7 @@ struct listener {
     io_time pause_to; /* no client is accepted until then; 0: no pause */
     io_time idle_to;  /* --exit-idle: when it is over; 0: clients are there, or no such option */
     io_time complain_at;
-    unsigned refused; /* since the last line that said so */
-    io_time refused_at;
+    struct refusals refusals;
     size_t reported; /* the number that the service manager knows */
     io_time report_at;
 };
@@ -72,54 +69,6 @@ static void pause_for(struct listener *l, const char *what, int error)
         return;
     l->complain_at = io_deadline(COMPLAIN_SECONDS);
     log_error("%s: %s: clients wait until there is more", what, strerror(-error));
-}
-
-/* Why a client can't be served; NULL if it can. */
-static const char *full(const struct listener *l, const struct peer *client)
-{
-    if (l->census.count >= l->census.room)
-        return "--max-connections";
-    /* Behind a proxy all clients have its address. */
-    if (l->o->max_per_client > 0 && !l->o->proxy_protocol &&
-        census_of(&l->census, client) >= l->o->max_per_client)
-        return "--max-per-client";
-    return NULL;
-}
-
-/* Says no in the protocol's words, where there are any before TLS; never waits. */
-static void say_no(const struct listener *l, const struct connection *c)
-{
-    const struct dialect *d = l->o->starttls != NULL ? dialect_find(l->o->starttls) : NULL;
-    char host[256] = "localhost", line[512];
-    struct setting setting = {.host = host};
-    struct text text = {.buf = line, .size = sizeof line};
-
-    if (d == NULL)
-        return;
-    if (l->o->name != NULL)
-        (void)snprintf(host, sizeof host, "%s", l->o->name);
-    else
-        (void)gethostname(host, sizeof host - 1);
-    dialect_say(d, &text, SAY_FULL, NULL, &setting);
-    /* A fresh connection has room for a line. */
-    (void)io_send(c->out, line, text.len);
-    (void)shutdown(c->out, SHUT_WR);
-    /* Unread bytes would turn the end into a reset, which can destroy what was just said. */
-    (void)io_receive(c->in, line, sizeof line);
-}
-
-static void log_refused(struct listener *l, const char *client, const char *why)
-{
-    l->refused++;
-    if (l->refused_at != 0 && io_remaining(l->refused_at) > 0)
-        return;
-    l->refused_at = io_deadline(REFUSED_LINE_SECONDS);
-    if (l->refused == 1)
-        log_error("client=%s refused: %s (%zu connections)", client, why, l->census.count);
-    else
-        log_error("client=%s refused: %s (%zu connections), and %u others before it", client, why,
-                  l->census.count, l->refused - 1);
-    l->refused = 0;
 }
 
 static void renew(struct listener *l)
@@ -176,12 +125,12 @@ static void reap(struct listener *l)
 /* Takes a client in, or refuses it; the connection is closed in this process either way. */
 static void admit(struct listener *l, struct connection *c)
 {
-    const char *why = full(l, &c->client);
+    const char *why = limits_reached(l->o, &l->census, &c->client);
     pid_t pid = -1;
 
     if (why != NULL) {
         reap(l); /* perhaps somebody has just left */
-        why = full(l, &c->client);
+        why = limits_reached(l->o, &l->census, &c->client);
     }
     if (why == NULL && (pid = fork()) == 0)
         serve(l, c);
@@ -190,8 +139,8 @@ static void admit(struct listener *l, struct connection *c)
     } else {
         if (why == NULL)
             pause_for(l, "cannot fork", -errno);
-        say_no(l, c);
-        log_refused(l, c->client.text, why != NULL ? why : "no process to be had");
+        limits_refuse(&l->refusals, l->o, c, why != NULL ? why : "no process to be had",
+                      l->census.count);
     }
     activation_close(c);
 }
