@@ -1,23 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "tls/seed.h"
-
-#include <errno.h>
-#include <sys/random.h>
+#include "common/random.h"
 
 #include <wolfssl/options.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
 #include <wolfssl/wolfcrypt/random.h>
-
-int seed_fill(uint8_t *bytes, size_t len)
-{
-    for (size_t have = 0; have < len;) {
-        ssize_t n = getrandom(bytes + have, len - have, 0);
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        have += n > 0 ? (size_t)n : 0;
-    }
-    return 0;
-}
 
 /* Takes the place of the library's own function of this name, which opens /dev/urandom: the dynamic
  * linker finds the program's first. The library makes generators in places where no context or device
@@ -27,5 +13,5 @@ int seed_fill(uint8_t *bytes, size_t len)
 __attribute__((weak)) int wc_GenerateSeed(OS_Seed *os, byte *seed, word32 sz)
 {
     (void)os;
-    return seed_fill(seed, sz) == 0 ? 0 : RNG_FAILURE_E;
+    return random_fill(seed, sz) == 0 ? 0 : RNG_FAILURE_E;
 }

@@ -2,7 +2,7 @@
 #include "tls/tls.h"
 
 #include "tls/decoy.h"
-#include "tls/seed.h"
+#include "common/random.h"
 #include "tls/session.h"
 #include "tls/suites.h"
 
@@ -26,7 +26,7 @@ static int seed(int device, wc_CryptoInfo *info, void *context)
     (void)context;
     if (info->algo_type != WC_ALGO_TYPE_SEED)
         return CRYPTOCB_UNAVAILABLE;
-    return seed_fill(info->seed.seed, info->seed.sz) == 0 ? 0 : RNG_FAILURE_E;
+    return random_fill(info->seed.seed, info->seed.sz) == 0 ? 0 : RNG_FAILURE_E;
 }
 
 int tls_start(void)

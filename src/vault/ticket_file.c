@@ -4,6 +4,7 @@
 #include "vault/files.h"
 #include "common/io.h"
 #include "common/log.h"
+#include "common/random.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -153,7 +154,7 @@ static int add_key(struct tickets *t, const char *file, struct stat *before, boo
     memmove(&t->keys[1], &t->keys[0], t->count * sizeof t->keys[0]);
     t->count++;
     t->keys[0].made = time(NULL);
-    rc = tickets_random(t->keys[0].key, TICKETS_KEY_SIZE);
+    rc = random_fill(t->keys[0].key, TICKETS_KEY_SIZE);
     if (rc < 0)
         log_error("no randomness for a ticket key: %s", strerror(-rc));
     return rc;

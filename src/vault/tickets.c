@@ -2,10 +2,10 @@
 #include "vault/tickets.h"
 
 #include "common/memory.h"
+#include "common/random.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include <wolfssl/options.h>
 #include <wolfssl/wolfcrypt/aes.h>
@@ -30,17 +30,6 @@ bool tickets_wanted(const struct options *o)
 {
     /* A ticket does not say whose certificate the session began with. */
     return o->tickets != NULL && o->client_cert == CLIENT_CERT_OFF;
-}
-
-int tickets_random(uint8_t *bytes, size_t len)
-{
-    for (size_t have = 0; have < len;) {
-        ssize_t n = getrandom(bytes + have, len - have, 0);
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        have += n > 0 ? (size_t)n : 0;
-    }
-    return 0;
 }
 
 /* A digest of the key, so that a line in the file needs nothing but the key. */
@@ -159,7 +148,7 @@ int tickets_seal(const struct tickets *t, const uint8_t context[TICKETS_CONTEXT_
     memcpy(inner + TICKET_TIME_SIZE, state->bytes, state->len);
     ticket->len = TICKET_HEAD_SIZE + TICKET_TIME_SIZE + state->len;
     memcpy(ticket->bytes, t->keys[0].name, TICKET_NAME_SIZE);
-    int rc = tickets_random(ticket->bytes + TICKET_NAME_SIZE, TICKET_NONCE_SIZE);
+    int rc = random_fill(ticket->bytes + TICKET_NAME_SIZE, TICKET_NONCE_SIZE);
     if (rc == 0)
         rc = gcm_seal(t->keys[0].key, context, inner, ticket);
     memory_wipe_stack(STACK_SIZE);

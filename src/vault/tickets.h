@@ -38,9 +38,6 @@ bool tickets_wanted(const struct options *o);
 /* Makes a key's name of the key. Returns 0 or -EIO. */
 int tickets_name_key(struct ticket_key *k);
 
-/* Random bytes of the kernel's. Returns 0 or a negative errno. */
-int tickets_random(uint8_t *bytes, size_t len);
-
 /* What a ticket is good for: this version of TLS (0x0304: TLS 1.3), server name, way to start, cipher
  * list and setting for client certificates, as a digest. Returns 0 or -EIO. */
 int tickets_context(uint8_t context[TICKETS_CONTEXT_SIZE], const struct options *o,
