@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "check/report.h"
 
+#include "common/json.h"
 #include "common/log.h"
 
 #include <stdarg.h>
-#include <stdint.h>
 #include <string.h>
-
-#ifndef POSTERN_VERSION
-#define POSTERN_VERSION "development"
-#endif
 
 static const struct {
     const char *text;
@@ -21,19 +17,13 @@ static const struct {
     [VERDICT_FAIL] = {"FAIL", "fail"},
 };
 
-/* RFC 8259 section 7. The log's lines are ASCII already; file names may be anything. */
 static void put_string(FILE *out, const char *text, size_t len)
 {
+    char shown[JSON_BYTE_SIZE];
+
     (void)fputc('"', out);
-    for (size_t i = 0; i < len; i++) {
-        uint8_t byte = (uint8_t)text[i];
-        if (byte == '"' || byte == '\\')
-            (void)fprintf(out, "\\%c", byte);
-        else if (byte < ' ' || byte >= 0x7f)
-            (void)fprintf(out, "\\u%04x", byte);
-        else
-            (void)fputc(byte, out);
-    }
+    for (size_t i = 0; i < len; i++)
+        (void)fputs(json_byte(shown, text[i]), out);
     (void)fputc('"', out);
 }
 
@@ -58,6 +48,15 @@ static void begin(struct report *r, enum verdict verdict, const char *text)
                   verdicts[verdict].json);
     r->started = true;
     report_text(r, "text", text);
+}
+
+static void begin_formatted(struct report *r, enum verdict verdict, const char *format,
+                            va_list arguments)
+{
+    char text[2048];
+
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    begin(r, verdict, text);
 }
 
 static void take_log(void *report, bool error, const char *text)
@@ -90,24 +89,20 @@ void report_close(struct report *r)
 
 void report_begin(struct report *r, enum verdict verdict, const char *format, ...)
 {
-    char text[2048];
     va_list arguments;
 
     va_start(arguments, format);
-    (void)vsnprintf(text, sizeof text, format, arguments);
+    begin_formatted(r, verdict, format, arguments);
     va_end(arguments);
-    begin(r, verdict, text);
 }
 
 void report_line(struct report *r, enum verdict verdict, const char *format, ...)
 {
-    char text[2048];
     va_list arguments;
 
     va_start(arguments, format);
-    (void)vsnprintf(text, sizeof text, format, arguments);
+    begin_formatted(r, verdict, format, arguments);
     va_end(arguments);
-    begin(r, verdict, text);
     report_end(r);
 }
 

@@ -2,6 +2,7 @@
 #include "common/log.h"
 
 #include "common/delivery.h"
+#include "common/json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -99,12 +100,13 @@ static void add(struct line *l, const char *format, ...)
         l->len += (size_t)n < room ? (size_t)n : room - 1;
 }
 
-/* A JSON string of printable ASCII, which is what all lines consist of. */
 static void add_string(struct line *l, const char *text)
 {
+    char shown[JSON_BYTE_SIZE];
+
     add(l, "\"");
     for (; *text != '\0'; text++)
-        add(l, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
+        add(l, "%s", json_byte(shown, *text));
     add(l, "\"");
 }
 
