@@ -56,20 +56,33 @@ io_time child_next(const struct child *c)
     return io_earlier(c->term_at, c->kill_at);
 }
 
-int child_reap(struct child *c, int options, int *status)
+/* waitpid(2), repeated after EINTR. Returns its result or a negative errno. */
+static pid_t wait_for(pid_t pid, int *status, int options)
 {
     pid_t got;
-    int rc = 1;
 
+    do {
+        got = waitpid(pid, status, options);
+    } while (got < 0 && errno == EINTR);
+    return got < 0 ? (pid_t)-errno : got;
+}
+
+int child_wait(pid_t pid, int *status)
+{
+    pid_t got = wait_for(pid, status, 0);
+
+    return got < 0 ? (int)got : 0;
+}
+
+int child_reap(struct child *c, int options, int *status)
+{
     if (c->pid == 0)
         return 0;
-    do {
-        got = waitpid(c->pid, status, options);
-    } while (got < 0 && errno == EINTR);
+    pid_t got = wait_for(c->pid, status, options);
     if (got == 0)
         return 0;
-    if (got < 0) {
-        rc = -errno;
+    int rc = got < 0 ? (int)got : 1;
+    if (rc < 0) {
         log_error("cannot wait for process %ld: %s", (long)c->pid, strerror(-rc));
         *status = EX_OSERR << 8;
     }

@@ -37,6 +37,10 @@ void child_enforce(struct child *c, unsigned grace);
 /* The next moment at which child_enforce() has something to do; 0: none. */
 io_time child_next(const struct child *c);
 
+/* Waits until a process of ours has ended. *status gets its wait(2) status; it may be NULL. Returns 0 or a
+ * negative errno. */
+int child_wait(pid_t pid, int *status);
+
 /* Reaps the child if it has ended; `options` is waitpid(2)'s. Returns 1 and its wait status, 0 if it still
  * runs or there is none; or a negative errno when it can't be waited for, so it counts as ended. Logs one
  * line then. */

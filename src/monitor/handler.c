@@ -3,6 +3,7 @@
 
 #include "common/io.h"
 #include "common/log.h"
+#include "monitor/child.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -201,8 +202,7 @@ static pid_t start(const char *path, const struct handler_setup *setup, const st
     if (pid < 0)
         return -errno;
     if (error != 0) {
-        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-            ;
+        (void)child_wait(pid, NULL);
         return -error;
     }
     return pid;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "monitor/listener.h"
 
+#include "monitor/child.h"
 #include "monitor/clients.h"
 #include "common/io.h"
 #include "common/log.h"
@@ -284,13 +285,12 @@ static void watch(struct listener *l)
 /* The first certificates and keys. Returns 0 or the exit status. */
 static int load(struct listener *l)
 {
-    int rc, status;
+    int rc, status = EX_OSERR << 8;
 
     do {
         if (renewal_begin(&l->renewal) < 0)
             return EX_OSERR;
-        while (waitpid(l->renewal.trial, &status, 0) < 0 && errno == EINTR)
-            ;
+        (void)child_wait(l->renewal.trial, &status);
         rc = renewal_finish(&l->renewal, status, &l->provision.vault, &l->provision.trust);
     } while (rc == -EAGAIN);
     l->provision.have_tls = rc == 0;

@@ -24,8 +24,7 @@
 #include <unistd.h>
 
 #define GATE_LAST_MS 3000 /* what the gate has longer than the handler at the end */
-#define LAST_READS 256
-#define LINGER_SECONDS 2 /* so that a client we can't serve sees an orderly end */
+#define LINGER_SECONDS 2  /* so that a client we can't serve sees an orderly end */
 
 int monitor_begin_signals(struct signals *before)
 {
