@@ -3,12 +3,15 @@
 
 #include "check/check_certs.h"
 #include "check/check_clients.h"
+#include "check/days.h"
 #include "dialect/dialect.h"
+#include "monitor/child.h"
 #include "monitor/handler.h"
 #include "start/jail.h"
 #include "check/report.h"
 #include "tls/suites.h"
 #include "vault/ticket_file.h"
+#include "x509/certificate.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -17,15 +20,9 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
-#define DAY 86400
 #define TICKET_KEY_DAYS 14 /* older ones are said to be old: twice a week's rotation */
-
-#ifndef POSTERN_VERSION
-#define POSTERN_VERSION "development"
-#endif
 
 static void check_tls(struct report *r, const struct options *o)
 {
@@ -56,12 +53,10 @@ static void check_tls(struct report *r, const struct options *o)
 
 static void report_ticket_keys(struct report *r, const struct options *o, const struct tickets *t)
 {
-    char date[32];
-    struct tm when;
-    long long days = ((long long)time(NULL) - (long long)t->keys[0].made) / DAY;
+    char date[16];
+    long long days = -days_until(t->keys[0].made);
 
-    (void)gmtime_r(&t->keys[0].made, &when);
-    (void)strftime(date, sizeof date, "%Y-%m-%d", &when);
+    x509_date(date, sizeof date, t->keys[0].made);
     report_line(r, VERDICT_OK,
                 "%s: %zu ticket key%s, not readable by others, the newest of %s; tickets are good "
                 "for %u seconds",
@@ -215,10 +210,9 @@ static bool try_jail(struct jail *j, struct jail_report *report)
     if (child < 0 || read(ends[0], report->missing, sizeof report->missing) <= 0)
         (void)snprintf(report->missing, sizeof report->missing, "it could not be tried");
     (void)close(ends[0]);
-    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
-        ;
+    bool ended = child > 0 && child_wait(child, &status) == 0;
     report->missing[sizeof report->missing - 1] = '\0';
-    return child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    return ended && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 static void check_jail(struct report *r, const struct options *o)

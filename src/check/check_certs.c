@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "check/check_certs.h"
 
+#include "check/days.h"
 #include "common/log.h"
 #include "tls/staple.h"
 #include "tls/suites.h"
 #include "vault/vault.h"
+#include "x509/certificate.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,8 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SOON_DAYS 21
-#define DAY 86400
 #define ROOTS_MAX ((size_t)4 * 1024 * 1024)
 
 /* The certificates that this system's programs trust; NULL where there are none to be found. */
@@ -52,19 +52,18 @@ static const char *plural(long long number)
 
 static void check_dates(struct report *r, const char *file, const struct chain *c)
 {
-    char date[32];
+    char date[16];
     time_t now = time(NULL);
-    long long days = ((long long)c->not_after - (long long)now) / DAY;
+    long long days = days_until(c->not_after);
 
-    (void)format_date(date, c->not_after);
-    date[10] = '\0';
+    x509_date(date, sizeof date, c->not_after);
     if (c->not_before > now)
         report_line(r, VERDICT_FAIL,
                     "%s: not valid yet: see its notBefore date, and this machine's clock", file);
     if (c->not_after < now)
         report_line(r, VERDICT_FAIL, "%s: expired on %s, %lld day%s ago: renew it", file, date,
                     -days, plural(-days));
-    else if (days <= SOON_DAYS)
+    else if (days <= DAYS_SOON)
         report_line(r, VERDICT_WARN, "%s: expires on %s, in %lld day%s: renew it", file, date, days,
                     plural(days));
     else
@@ -133,7 +132,7 @@ static void check_pair(struct report *r, const struct vault_pair *p, const struc
     report_number(r, "chain_length", c->count);
     report_text(r, "not_before", format_date(date, c->not_before));
     report_text(r, "not_after", format_date(date, c->not_after));
-    report_number(r, "days_left", ((long long)c->not_after - (long long)time(NULL)) / DAY);
+    report_number(r, "days_left", days_until(c->not_after));
     report_end(r);
     report_line(r, VERDICT_OK, "%s: %u certificate%s, in order", p->cert_file, c->count,
                 c->count == 1 ? "" : "s");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "check/check_clients.h"
 
+#include "check/days.h"
 #include "vault/client_ca.h"
 #include "tls/verify.h"
 #include "common/log.h"
@@ -10,10 +11,8 @@
 #include <string.h>
 #include <time.h>
 
-#define SOON_DAYS 21
-#define DAY ((time_t)86400)
-#define LIST_SOON_DAYS 2 /* revocation lists are short-lived */
-#define NAMES_MAX 10     /* CAs named one by one; those with something amiss always are */
+#define LIST_SOON_SECONDS ((time_t)2 * DAY_SECONDS) /* revocation lists are short-lived */
+#define NAMES_MAX 10 /* CAs named one by one; those with something amiss always are */
 
 static void check_authorities(struct report *r, const struct options *o, const struct trust *t)
 {
@@ -27,9 +26,9 @@ static void check_authorities(struct report *r, const struct options *o, const s
         /* What is not valid today has been told already, and fails. */
         if (a.not_after < now || a.not_before > now)
             r->failed = true;
-        else if ((a.not_after - now) / DAY <= SOON_DAYS)
+        else if (days_until(a.not_after) <= DAYS_SOON)
             report_line(r, VERDICT_WARN, "%s: CA %s expires on %s, in %lld days", o->client_ca,
-                        a.name, date, (long long)(a.not_after - now) / DAY);
+                        a.name, date, days_until(a.not_after));
         else if (count < NAMES_MAX)
             report_line(r, VERDICT_OK, "%s: CA %s, valid until %s", o->client_ca, a.name, date);
         if (o->crl != NULL && !a.has_list)
@@ -51,7 +50,7 @@ static void check_lists(struct report *r, const struct options *o, const struct 
         x509_date(made, sizeof made, l.this_update);
         x509_date(until, sizeof until, l.next_update);
         report_line(
-            r, l.next_update - now <= LIST_SOON_DAYS * DAY ? VERDICT_WARN : VERDICT_OK,
+            r, l.next_update - now <= LIST_SOON_SECONDS ? VERDICT_WARN : VERDICT_OK,
             "%s: revocation list of %s, made on %s, holds until %s: fetch the next one before that",
             o->crl, l.issuer, made, until);
         if (!l.known)
