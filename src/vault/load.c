@@ -301,26 +301,6 @@ enum chain_verdict vault_load_name(struct vault *v, const char *name)
     return take_step(v, NULL, false, load_name, load_name) == 0 ? CHAIN_GIVEN : CHAIN_BROKEN;
 }
 
-/* To overwrite what belongs to the lender would only make a copy first. But a name's key, and what a
- * password has decrypted, are in a copy already. */
-static void give_up(struct vault *v)
-{
-    if (v->memory != NULL) {
-        if (v->named.key_len > 0 || v->memory[PASSWORD_AT] != '\0')
-            explicit_bzero(v->memory, MEMORY_SIZE);
-        (void)munmap(v->memory, MEMORY_SIZE);
-    }
-    if (v->tickets != NULL)
-        (void)munmap(v->tickets, sizeof *v->tickets);
-    drop_pair(&v->named);
-    free(v->files);
-    v->files = NULL;
-    v->chosen = NULL;
-    v->memory = NULL;
-    v->tickets = NULL;
-    v->count = 0;
-}
-
 static int share(const struct vault *v, int advice)
 {
     if (madvise(v->memory, MEMORY_SIZE, advice) != 0 ||
@@ -363,31 +343,35 @@ int vault_borrow(struct vault *v, const struct vault *lent)
     return rc;
 }
 
+static void unmap(void *memory, size_t size, bool wipe)
+{
+    if (memory == NULL)
+        return;
+    if (wipe)
+        explicit_bzero(memory, size);
+    (void)munmap(memory, size);
+}
+
 void vault_wipe(struct vault *v)
 {
-    if (v->holder == VAULT_BORROWED) {
-        give_up(v);
-        return;
-    }
-    for (size_t i = 0; i < OPTIONS_PAIRS_MAX; i++)
+    bool borrowed = v->holder == VAULT_BORROWED;
+    /* To overwrite what belongs to the lender would only make a copy first. But a name's key, and what a
+     * password has decrypted, are in a copy already. */
+    bool copied = v->memory != NULL && (v->named.key_len > 0 || v->memory[PASSWORD_AT] != '\0');
+
+    for (size_t i = 0; i < OPTIONS_PAIRS_MAX && !borrowed; i++)
         drop_pair(&v->pairs[i]);
     drop_pair(&v->named);
     free(v->files);
+    unmap(v->memory, MEMORY_SIZE, !borrowed || copied);
+    unmap(v->tickets, sizeof *v->tickets, !borrowed);
     v->files = NULL;
     v->chosen = NULL;
-    if (v->memory != NULL) {
-        explicit_bzero(v->memory, MEMORY_SIZE);
-        (void)munmap(v->memory, MEMORY_SIZE);
-        v->memory = NULL;
-    }
+    v->memory = NULL;
+    v->tickets = NULL;
     v->count = 0;
-    if (v->tickets != NULL) {
-        explicit_bzero(v->tickets, sizeof *v->tickets);
-        (void)munmap(v->tickets, sizeof *v->tickets);
-        v->tickets = NULL;
-    }
-    if (v->holder == VAULT_LENT)
-        return; /* the tables are for the next one, too */
+    if (v->holder != VAULT_OWN)
+        return; /* the tables are for other children, too */
     keys_forget();
 #ifdef __GLIBC__
     (void)malloc_trim(0);
