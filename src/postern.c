@@ -18,6 +18,7 @@
 #include "monitor/monitor.h"
 #include "start/options.h"
 #include "start/policy.h"
+#include "start/usage.h"
 #include "vault/ticket_file.h"
 #include "tls/tls.h"
 
@@ -114,7 +115,7 @@ int main(int argc, char **argv)
     if (status == 0) {
         switch (o.action) {
         case ACTION_HELP:
-            options_help(stdout);
+            usage_print(stdout);
             break;
         case ACTION_VERSION:
             check_print_version(stdout);

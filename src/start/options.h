@@ -8,7 +8,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 enum policy { POLICY_REQUIRED, POLICY_AUTH, POLICY_OPTIONAL };
 enum jail_mode { JAIL_ON, JAIL_STRICT, JAIL_OFF };
@@ -90,9 +89,6 @@ struct options {
 int options_read(struct options *o, int argc, char **argv);
 
 void options_free(struct options *o);
-
-/* Prints the options, one a line, for --help. */
-void options_help(FILE *out);
 
 /* How each policy is called on the command line. */
 const char *options_policy_name(enum policy policy);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Unit tests of options.c: the command line and the configuration file. */
+/* Unit tests of options.c, option_table.c and usage.c: the command line and the configuration file. */
 #include "start/options.h"
+#include "start/usage.h"
 #include "ear.h"
 
 #include <fcntl.h>
@@ -600,7 +601,7 @@ static void help_names_every_option_once(void **state)
     FILE *f = open_memstream(&text, &len);
 
     assert_non_null(f);
-    options_help(f);
+    usage_print(f);
     assert_int_equal(fclose(f), 0);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         char wanted[32];
