@@ -4,7 +4,7 @@
 #define POSTERN_HANDLER_H
 
 #include "start/environment.h"
-#include "start/jail.h"
+#include "start/account.h"
 #include "start/options.h"
 
 #include <signal.h>

@@ -5,7 +5,7 @@
 #define POSTERN_MONITOR_TRACE_H
 
 #include "start/activation.h"
-#include "start/jail.h"
+#include "start/account.h"
 #include "common/trace.h"
 #include "vault/vault.h"
 

@@ -3,21 +3,12 @@
 #ifndef POSTERN_JAIL_H
 #define POSTERN_JAIL_H
 
+#include "start/account.h"
 #include "start/options.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
-
-/* An account looked up from USER[:GROUP]. */
-struct account {
-    uid_t uid;
-    gid_t gid;
-    char name[64]; /* "" if USER was a number that no account has */
-};
-
-/* Looks up USER[:GROUP]; both may be numbers. Returns 0 or -ENOENT; logs nothing. */
-int account_find(struct account *a, const char *text);
 
 /* What has to be got ready while there are still files to be seen. */
 struct jail {
