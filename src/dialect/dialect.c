@@ -17,6 +17,12 @@ void text_add(struct text *t, const char *bytes, size_t len)
     t->len += len;
 }
 
+void text_add_line(struct text *t, const char *line, size_t len)
+{
+    text_add(t, line, len);
+    text_add(t, "\r\n", 2);
+}
+
 void text_format(struct text *t, const char *format, ...)
 {
     va_list arguments;
@@ -125,6 +131,34 @@ const struct word *dialect_find_word(const struct word *words, size_t count, con
     return NULL;
 }
 
+size_t dialect_parse_verb(struct command *c, const struct word *words, size_t count,
+                          const char *line, size_t len)
+{
+    const char *rest = line;
+    size_t left = len;
+    size_t n = dialect_word(&rest, &left);
+    const struct word *word = dialect_find_word(words, count, line, n);
+
+    *c = (struct command){.kind = n == 0 ? COMMAND_MALFORMED : COMMAND_OTHER,
+                          .tag = "",
+                          .argument = rest,
+                          .argument_len = left};
+    if (word != NULL) {
+        c->kind = word->kind;
+        c->verb = word->verb;
+        c->plain = dialect_one_blank(line, n, rest, left);
+    }
+    return n;
+}
+
+bool dialect_has_code(const char *line, size_t len)
+{
+    for (size_t i = 0; i < 3; i++)
+        if (i >= len || line[i] < '0' || line[i] > '9')
+            return false;
+    return true;
+}
+
 bool dialect_has_control(const struct dialect *d, const char *line, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
@@ -205,6 +239,17 @@ bool dialect_begins(const char *line, size_t len, const char *start)
     return len >= n && strncasecmp(line, start, n) == 0;
 }
 
+enum greeting_verdict dialect_greeting(const char *bytes, size_t len, size_t *used,
+                                       const char *good)
+{
+    const char *end = memchr(bytes, '\n', len);
+
+    if (end == NULL)
+        return GREETING_MORE;
+    *used = (size_t)(end - bytes) + 1;
+    return dialect_begins(bytes, *used, good) ? GREETING_SWALLOW : GREETING_ANSWER;
+}
+
 unsigned dialect_add_mechanisms(struct text *out, const char *list, size_t len,
                                 const struct setting *s)
 {
@@ -220,4 +265,16 @@ unsigned dialect_add_mechanisms(struct text *out, const char *list, size_t len,
         count++;
     }
     return count;
+}
+
+void dialect_add_mechanism_line(struct text *out, const char *label, size_t label_len,
+                                const char *list, size_t len, const struct setting *s)
+{
+    size_t before = out->len;
+
+    text_add(out, label, label_len);
+    if (dialect_add_mechanisms(out, list, len, s) == 0)
+        out->len = before;
+    else
+        text_add(out, "\r\n", 2);
 }

@@ -18,6 +18,7 @@ struct text {
 };
 
 void text_add(struct text *t, const char *bytes, size_t len);
+void text_add_line(struct text *t, const char *line, size_t len);
 void text_format(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* What a line of the client is to the lobby. */
@@ -187,6 +188,15 @@ bool dialect_is_mechanism(const char *name, size_t len);
 const struct word *dialect_find_word(const struct word *words, size_t count, const char *word,
                                      size_t len);
 
+/* Parses the first word of a line as a command out of this table, and sets all of *c but what belongs to a
+ * login. An unknown word becomes COMMAND_OTHER without a verb, an empty one COMMAND_MALFORMED.
+ * Returns the length of the word. */
+size_t dialect_parse_verb(struct command *c, const struct word *words, size_t count,
+                          const char *line, size_t len);
+
+/* True if a line begins with three digits. */
+bool dialect_has_code(const char *line, size_t len);
+
 /* True if a line holds a control character that this protocol has no use for. */
 bool dialect_has_control(const struct dialect *d, const char *line, size_t len);
 
@@ -206,9 +216,19 @@ bool dialect_is(const char *word, size_t len, const char *name);
 /* True if the len bytes at line begin with this, in any case. */
 bool dialect_begins(const char *line, size_t len, const char *start);
 
+/* Judges a greeting of one line, as `greeting` in struct dialect does: one that begins with `good` is
+ * swallowed. */
+enum greeting_verdict dialect_greeting(const char *bytes, size_t len, size_t *used,
+                                       const char *good);
+
 /* Appends those mechanisms of a blank-separated list that may be used, each with a blank before it.
  * Returns how many there were. */
 unsigned dialect_add_mechanisms(struct text *out, const char *list, size_t len,
                                 const struct setting *s);
+
+/* Appends a line: the label, then the mechanisms of the list that may be used. Appends nothing if there is
+ * none. */
+void dialect_add_mechanism_line(struct text *out, const char *label, size_t label_len,
+                                const char *list, size_t len, const struct setting *s);
 
 #endif

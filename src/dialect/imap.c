@@ -177,11 +177,10 @@ static enum reply_state reply(struct reply *r, const char *line, size_t len, str
     if (find_capabilities(line, len, &start, &end)) {
         text_add(out, line, start);
         edit_capabilities(out, line + start, end - start, r->setting);
-        text_add(out, line + end, len - end);
+        text_add_line(out, line + end, len - end);
     } else {
-        text_add(out, line, len);
+        text_add_line(out, line, len);
     }
-    text_add(out, "\r\n", 2);
     return tagged || greeting ? REPLY_LAST : REPLY_MORE;
 }
 
@@ -200,14 +199,11 @@ static enum answer answer(const struct command *c, const char *line, size_t len)
 
 static enum greeting_verdict greeting(const char *bytes, size_t len, size_t *used)
 {
-    const char *end = memchr(bytes, '\n', len);
+    enum greeting_verdict verdict = dialect_greeting(bytes, len, used, "* OK");
 
-    if (end == NULL)
-        return GREETING_MORE;
-    *used = (size_t)(end - bytes) + 1;
-    if (dialect_begins(bytes, *used, "* PREAUTH"))
+    if (verdict == GREETING_ANSWER && dialect_begins(bytes, *used, "* PREAUTH"))
         return GREETING_REFUSE;
-    return dialect_begins(bytes, *used, "* OK") ? GREETING_SWALLOW : GREETING_ANSWER;
+    return verdict;
 }
 
 const struct dialect dialect_imap = {

@@ -73,19 +73,7 @@ static void parse_authinfo(struct command *c)
 
 static void parse(struct command *c, const char *line, size_t len)
 {
-    const char *rest = line;
-    size_t left = len;
-    size_t n = dialect_word(&rest, &left);
-    const struct word *word = dialect_find_word(words, sizeof words / sizeof words[0], line, n);
-
-    *c = (struct command){.kind = COMMAND_OTHER, .tag = "", .argument = rest, .argument_len = left};
-    if (n == 0)
-        c->kind = COMMAND_MALFORMED;
-    if (word == NULL)
-        return;
-    c->kind = word->kind;
-    c->verb = word->verb;
-    c->plain = dialect_one_blank(line, n, rest, left);
+    (void)dialect_parse_verb(c, words, sizeof words / sizeof words[0], line, len);
     if (c->kind == COMMAND_PASSWORD)
         parse_authinfo(c);
 }
@@ -112,12 +100,6 @@ static const struct saying sayings[] = {
     {SAY_FULL, NULL, NULL},
 };
 
-static void add_line(struct text *out, const char *line, size_t len)
-{
-    text_add(out, line, len);
-    text_add(out, "\r\n", 2);
-}
-
 /* "AUTHINFO USER SASL" without USER: what is left says that a login is possible, if not yet. */
 static void add_authinfo(struct text *out, const char *label, size_t label_len, const char *list,
                          size_t len)
@@ -140,20 +122,15 @@ static void add_capability(struct text *out, const char *line, size_t len, const
     const char *rest = line;
     size_t left = len;
     size_t n = dialect_word(&rest, &left);
-    size_t before = out->len;
 
     if (dialect_is(line, n, "STARTTLS"))
         return;
     if (!s->passwords && dialect_is(line, n, "AUTHINFO")) {
         add_authinfo(out, line, n, rest, left);
     } else if (!s->passwords && dialect_is(line, n, "SASL")) {
-        text_add(out, line, n);
-        if (dialect_add_mechanisms(out, rest, left, s) == 0)
-            out->len = before;
-        else
-            text_add(out, "\r\n", 2);
+        dialect_add_mechanism_line(out, line, n, rest, left, s);
     } else {
-        add_line(out, line, len);
+        text_add_line(out, line, len);
     }
 }
 
@@ -172,11 +149,7 @@ static bool announces_list(const char *code)
 
 static enum reply_state first_line(struct reply *r, const char *line, size_t len, struct text *out)
 {
-    bool three = len >= 3 && (len == 3 || line[3] == ' ' || line[3] == '\t');
-
-    for (size_t i = 0; i < 3 && three; i++)
-        three = line[i] >= '0' && line[i] <= '9';
-    if (!three)
+    if (!dialect_has_code(line, len) || (len > 3 && line[3] != ' ' && line[3] != '\t'))
         return REPLY_BROKEN;
     if (r->command->kind == COMMAND_CAPABILITY && line[0] == '5') {
         /* The handler is older than CAPABILITIES, but STARTTLS is ours to offer. */
@@ -184,7 +157,7 @@ static enum reply_state first_line(struct reply *r, const char *line, size_t len
                     r->setting->tls ? "STARTTLS\r\n" : "");
         return REPLY_LAST;
     }
-    add_line(out, line, len);
+    text_add_line(out, line, len);
     r->many = r->command->kind != COMMAND_GREETING && announces_list(line);
     return r->many ? REPLY_MORE : REPLY_LAST;
 }
@@ -204,7 +177,7 @@ static enum reply_state reply(struct reply *r, const char *line, size_t len, str
     if (capabilities)
         add_capability(out, line, len, r->setting);
     else
-        add_line(out, line, len);
+        text_add_line(out, line, len);
     return REPLY_MORE;
 }
 
@@ -221,12 +194,7 @@ static enum answer answer(const struct command *c, const char *line, size_t len)
 
 static enum greeting_verdict greeting(const char *bytes, size_t len, size_t *used)
 {
-    const char *end = memchr(bytes, '\n', len);
-
-    if (end == NULL)
-        return GREETING_MORE;
-    *used = (size_t)(end - bytes) + 1;
-    return dialect_begins(bytes, *used, "20") ? GREETING_SWALLOW : GREETING_ANSWER;
+    return dialect_greeting(bytes, len, used, "20");
 }
 
 const struct dialect dialect_nntp = {

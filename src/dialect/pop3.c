@@ -15,24 +15,15 @@ static const struct word words[] = {
 
 static void parse(struct command *c, const char *line, size_t len)
 {
-    const char *rest = line;
-    size_t left = len;
-    size_t n = dialect_word(&rest, &left);
+    size_t n = dialect_parse_verb(c, words, sizeof words / sizeof words[0], line, len);
 
-    *c = (struct command){.kind = COMMAND_OTHER, .tag = "", .argument = rest, .argument_len = left};
-    const struct word *word = dialect_find_word(words, sizeof words / sizeof words[0], line, n);
-    if (n == 0)
-        c->kind = COMMAND_MALFORMED;
-    if (word == NULL)
+    if (c->verb == NULL)
         return;
-    c->kind = word->kind;
-    c->verb = word->verb;
-    c->plain = dialect_one_blank(line, n, rest, left);
     c->login = c->kind == COMMAND_PASSWORD || c->kind == COMMAND_MECHANISM;
     if (dialect_is(line, n, "APOP")) {
         c->mechanism = line;
         c->mechanism_len = n;
-    } else if (c->kind == COMMAND_MECHANISM && left > 0) {
+    } else if (c->kind == COMMAND_MECHANISM && c->argument_len > 0) {
         dialect_take_mechanism(c);
     } else if (c->kind == COMMAND_MECHANISM) {
         /* Before RFC 5034, AUTH alone asked for the list of mechanisms; clients still do. */
@@ -68,12 +59,6 @@ static const struct saying sayings[] = {
     {SAY_FULL, NULL, NULL},
 };
 
-static void add_line(struct text *out, const char *line, size_t len)
-{
-    text_add(out, line, len);
-    text_add(out, "\r\n", 2);
-}
-
 /* RFC 1939 section 7: a <timestamp> says that APOP is spoken. The client would answer the one that
  * it has seen, but behind STLS another handler, with another timestamp, would judge the answer. */
 static void add_greeting(struct text *out, const char *line, size_t len)
@@ -94,7 +79,7 @@ static void add_greeting(struct text *out, const char *line, size_t len)
         if ((len == 0 || line[0] == ' ') && out->len > start && out->buf[out->len - 1] == ' ')
             out->len--;
     }
-    add_line(out, line, len);
+    text_add_line(out, line, len);
 }
 
 /* One line of the answer to CAPA. */
@@ -103,21 +88,15 @@ static void add_capability(struct text *out, const char *line, size_t len, const
     const char *rest = line;
     size_t left = len;
     size_t n = dialect_word(&rest, &left);
-    size_t before = out->len;
 
     if (dialect_is(line, n, "STLS"))
         return;
     if (!s->passwords && dialect_is(line, n, "USER"))
         return;
-    if (s->passwords || !dialect_is(line, n, "SASL")) {
-        add_line(out, line, len);
-        return;
-    }
-    text_add(out, line, n);
-    if (dialect_add_mechanisms(out, rest, left, s) == 0)
-        out->len = before;
+    if (!s->passwords && dialect_is(line, n, "SASL"))
+        dialect_add_mechanism_line(out, line, n, rest, left, s);
     else
-        text_add(out, "\r\n", 2);
+        text_add_line(out, line, len);
 }
 
 /* One line of the answer to AUTH alone: the name of a mechanism. */
@@ -128,7 +107,7 @@ static void add_mechanism(struct text *out, const char *line, size_t len, const 
     size_t n = dialect_word(&rest, &left);
 
     if (s->passwords || s->mechanism_ok(line, n))
-        add_line(out, line, len);
+        text_add_line(out, line, len);
 }
 
 /* Commands that can be had before the login, and whose answer to success ends with a dot. */
@@ -153,7 +132,7 @@ static enum reply_state first_line(struct reply *r, const char *line, size_t len
         text_format(out, "+OK Capabilities follow\r\n%s%s.\r\n", s->passwords ? "USER\r\n" : "",
                     s->tls ? "STLS\r\n" : "");
     } else {
-        add_line(out, line, len);
+        text_add_line(out, line, len);
     }
     r->many = ok && asks_for_list(r->command);
     return r->many ? REPLY_MORE : REPLY_LAST;
@@ -176,7 +155,7 @@ static enum reply_state reply(struct reply *r, const char *line, size_t len, str
     else if (strcmp(c->verb, "AUTH") == 0)
         add_mechanism(out, line, len, r->setting);
     else
-        add_line(out, line, len);
+        text_add_line(out, line, len);
     return REPLY_MORE;
 }
 
@@ -190,12 +169,7 @@ static enum answer answer(const struct command *c, const char *line, size_t len)
 
 static enum greeting_verdict greeting(const char *bytes, size_t len, size_t *used)
 {
-    const char *end = memchr(bytes, '\n', len);
-
-    if (end == NULL)
-        return GREETING_MORE;
-    *used = (size_t)(end - bytes) + 1;
-    return dialect_begins(bytes, *used, "+OK") ? GREETING_SWALLOW : GREETING_ANSWER;
+    return dialect_greeting(bytes, len, used, "+OK");
 }
 
 const struct dialect dialect_pop3 = {

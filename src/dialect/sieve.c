@@ -107,27 +107,17 @@ static void parse_mechanism(struct command *c)
 
 static void parse(struct command *c, const char *line, size_t len)
 {
-    const char *rest = line;
-    size_t left = len;
-    size_t n = dialect_word(&rest, &left);
     enum command_kind announced = literal(line, len);
 
-    *c = (struct command){.kind = COMMAND_OTHER, .tag = "", .argument = rest, .argument_len = left};
-    if (n == 0)
-        c->kind = COMMAND_MALFORMED;
-    const struct word *word = dialect_find_word(words, sizeof words / sizeof words[0], line, n);
-    if (word != NULL) {
-        c->kind = word->kind;
-        c->verb = word->verb;
-        c->plain = dialect_one_blank(line, n, rest, left);
-    }
+    (void)dialect_parse_verb(c, words, sizeof words / sizeof words[0], line, len);
     c->login = c->kind == COMMAND_MECHANISM;
     if (announced != COMMAND_OTHER)
         c->kind = announced;
     else if (c->kind == COMMAND_MECHANISM)
         parse_mechanism(c);
-    else if (c->kind == COMMAND_HARMLESS && left > 0 &&
-             (left > TAG_MAX || quoted_length(rest, left) != left))
+    else if (c->kind == COMMAND_HARMLESS && c->argument_len > 0 &&
+             (c->argument_len > TAG_MAX ||
+              quoted_length(c->argument, c->argument_len) != c->argument_len))
         c->kind = COMMAND_MALFORMED;
 }
 
@@ -182,8 +172,7 @@ static void add_capability(struct text *out, const char *line, size_t len, const
         add_sasl(out, rest, left, s);
         return;
     }
-    text_add(out, line, len);
-    text_add(out, "\r\n", 2);
+    text_add_line(out, line, len);
 }
 
 /* Lines of strings come, then one that begins with OK, NO or BYE. A string that is sent as a literal
@@ -207,8 +196,7 @@ static enum reply_state reply(struct reply *r, const char *line, size_t len, str
     }
     if (capabilities && ok && r->setting->tls)
         text_format(out, "\"STARTTLS\"\r\n");
-    text_add(out, line, len);
-    text_add(out, "\r\n", 2);
+    text_add_line(out, line, len);
     return last ? REPLY_LAST : REPLY_MORE;
 }
 

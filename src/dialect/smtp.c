@@ -15,24 +15,15 @@ static const struct word words[] = {
 static void parse(struct command *c, const char *line, size_t len, const char *hello,
                   const char *other_hello)
 {
-    const char *rest = line;
-    size_t left = len;
-    size_t n = dialect_word(&rest, &left);
+    size_t n = dialect_parse_verb(c, words, sizeof words / sizeof words[0], line, len);
 
-    *c = (struct command){.kind = COMMAND_OTHER, .tag = "", .argument = rest, .argument_len = left};
-    const struct word *word = dialect_find_word(words, sizeof words / sizeof words[0], line, n);
-    if (n == 0)
-        c->kind = COMMAND_MALFORMED;
     if (dialect_is(line, n, hello)) {
         c->kind = COMMAND_CAPABILITY;
         c->verb = hello;
     } else if (dialect_is(line, n, other_hello)) {
         c->verb = other_hello;
-    } else if (word != NULL) {
-        c->kind = word->kind;
-        c->verb = word->verb;
     }
-    c->plain = c->verb != NULL && dialect_one_blank(line, n, rest, left);
+    c->plain = c->verb != NULL && dialect_one_blank(line, n, c->argument, c->argument_len);
     if (c->kind == COMMAND_MECHANISM) {
         c->login = true;
         dialect_take_mechanism(c);
@@ -100,19 +91,6 @@ static bool keyword_is(const char *line, size_t len, const char *keyword)
     return dialect_is(line + 4, n, keyword);
 }
 
-/* Rewrites an AUTH line without what is not allowed; nothing is left of it if all is forbidden.
- * "AUTH=" is what some servers say for very old clients (RFC 4954 has it no more). */
-static void add_auth(struct text *out, const char *line, size_t len, const struct setting *s)
-{
-    size_t before = out->len;
-
-    text_add(out, line, 8);
-    if (dialect_add_mechanisms(out, line + 9, len - 9, s) == 0)
-        out->len = before;
-    else
-        text_add(out, "\r\n", 2);
-}
-
 /* One line of the answer to EHLO; the first one names the host. A code without text says nothing. */
 static void add_extension(const struct reply *r, const char *line, size_t len, struct text *out)
 {
@@ -123,7 +101,8 @@ static void add_extension(const struct reply *r, const char *line, size_t len, s
     if (r->lines > 1 && !r->setting->passwords && len > 8 &&
         dialect_begins(line + 4, len - 4, "AUTH") &&
         (line[8] == ' ' || line[8] == '=' || line[8] == '\t')) {
-        add_auth(out, line, len, r->setting);
+        /* "AUTH=" is for very old clients; RFC 4954 has it no more. */
+        dialect_add_mechanism_line(out, line, 8, line + 9, len - 9, r->setting);
         return;
     }
     text_add(out, line, len);
@@ -148,17 +127,13 @@ static void mark_last(struct text *out)
 /* RFC 5321 section 4.2: three digits, then "-" if more lines come. */
 static enum reply_state reply(struct reply *r, const char *line, size_t len, struct text *out)
 {
-    bool three = len >= 3;
-    for (size_t i = 0; i < 3 && three; i++)
-        three = line[i] >= '0' && line[i] <= '9';
-    bool last = three && (len == 3 || line[3] == ' ');
+    bool last = len == 3 || (len > 3 && line[3] == ' ');
 
-    if (!three || (!last && line[3] != '-'))
+    if (!dialect_has_code(line, len) || (!last && line[3] != '-'))
         return REPLY_BROKEN;
     r->lines++;
     if (r->command->kind != COMMAND_CAPABILITY || line[0] != '2') {
-        text_add(out, line, len);
-        text_add(out, "\r\n", 2);
+        text_add_line(out, line, len);
         return last ? REPLY_LAST : REPLY_MORE;
     }
     add_extension(r, line, len, out);
