@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Bytes that belong to somebody else. */
+/* A pointer and a length: bytes that another owns. */
 #ifndef POSTERN_BYTES_H
 #define POSTERN_BYTES_H
 

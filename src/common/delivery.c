@@ -10,14 +10,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LAST_MS 1000             /* what kept lines get at the end of a process */
+#define LAST_MS 1000             /* time for kept lines at the end of a process */
 #define RELIEF_SIZE (256 * 1024) /* bytes of the pipe to the listener: 64 messages */
 
 static struct {
     struct outlet outlets[DELIVERY_WAYS];
-    bool shared;   /* there is a listener, and relief is open */
-    bool child;    /* this process is a child of it */
-    int relief[2]; /* a pipe with messages: what children could not send */
+    bool shared;   /* there is a listener, and `relief` is open */
+    bool child;    /* this process is a child of the listener */
+    int relief[2]; /* a pipe to the listener: lines that its children could not send */
 } the_delivery;
 
 void delivery_open(enum delivery_way way)
@@ -44,7 +44,7 @@ unsigned long delivery_take_lost(enum delivery_way way)
     return o->send != NULL ? outlet_take_lost(o) : 0;
 }
 
-/* A message of the pipe: a line, or the number of those that are lost. */
+/* A message in the pipe to the listener: a line, or the number of lost lines. */
 struct relief {
     uint8_t way;
     bool is_number;
@@ -69,7 +69,7 @@ void delivery_child(void)
         io_close(&the_delivery.relief[0]);
 }
 
-/* Takes over what children could not send. Whoever they are, they have no other way to harm than lines. */
+/* Reads the pipe in the listener and sends the lines of its children. A hostile child can only add lines. */
 static void relieve(void)
 {
     struct relief r;
@@ -90,7 +90,7 @@ static void relieve(void)
     }
 }
 
-/* Leaves to the listener what this child of it can't send. */
+/* Passes to the listener the lines that this child can't send, and the number of lost ones. */
 static void hand_over(enum delivery_way way)
 {
     struct outlet *o = &the_delivery.outlets[way];
@@ -106,7 +106,7 @@ static void hand_over(enum delivery_way way)
         return;
     r.is_number = true;
     memcpy(r.bytes, &o->lost, sizeof o->lost);
-    /* If the listener does not read, nobody is left to tell. */
+    /* Failure is ignored: no other process could report the loss. */
     (void)io_write(the_delivery.relief[1], &r, RELIEF_HEAD + sizeof o->lost);
 }
 
@@ -137,7 +137,7 @@ bool delivery_polled(const struct pollfd p[DELIVERY_POLLS])
     return any;
 }
 
-/* True if a line waits for a reader that is there. */
+/* True if one of the outlets keeps a line and is open. */
 static bool waits(const struct pollfd p[DELIVERY_POLLS])
 {
     for (int i = 0; i < DELIVERY_WAYS; i++)

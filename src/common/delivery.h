@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How finished lines of the log leave the process and its relatives: two outlets, and a pipe from the
- * children of a listener to it. Below the log, and silent. */
+/* Sends finished lines of the log: by two outlets, or from a listener's child by a pipe to the listener.
+ * Logs nothing itself: the log is built on it. */
 #ifndef POSTERN_DELIVERY_H
 #define POSTERN_DELIVERY_H
 
@@ -10,28 +10,33 @@
 
 enum delivery_way { DELIVERY_STDERR, DELIVERY_SYSLOG, DELIVERY_WAYS };
 
-/* Opens a way, if it is not open yet. */
+/* Opens an outlet; does nothing if it is open. */
 void delivery_open(enum delivery_way way);
 
-/* Sends a line, keeps it or counts it as lost, without waiting. */
+/* Sends a line. If there is no room now, keeps it or counts it as lost; never waits. */
 void delivery_put(enum delivery_way way, const char *line, size_t len);
 
-/* Returns how many lines have been lost, once, and if there is room for a line that says so; else 0. */
+/* Returns the number of lost lines and sets it to 0, so that each is reported once. Returns 0 while there is
+ * no room for a line that reports them. */
 unsigned long delivery_take_lost(enum delivery_way way);
 
-/* What a loop is to wait for: room for what is kept and, in a listener, lines of its children. */
 #define DELIVERY_POLLS (DELIVERY_WAYS + 1)
+
+/* Fills in what the caller's poll(2) is to wait for: room for kept lines and, in a listener, lines of its
+ * children. A descriptor of -1 stands for nothing. */
 void delivery_poll(struct pollfd p[DELIVERY_POLLS]);
 
-/* Sends what has room now. Returns true if anything has happened. */
+/* Sends the lines that have room now. Returns true if a descriptor was ready. */
 bool delivery_polled(const struct pollfd p[DELIVERY_POLLS]);
 
-/* Says that this process is a listener; and, in a child, that it is one of that listener. */
+/* Makes this process a listener: opens the pipe that its children get. Without a pipe they lose lines. */
 void delivery_share(void);
+
+/* Is called in each child of a listener, after fork(2): forgets the parent's kept lines. */
 void delivery_child(void);
 
-/* Hands what is kept and lost to the listener; without one, gives what is kept a last second. Returns
- * true if this process may still write. */
+/* Ends the delivery. A listener's child passes kept lines and the number of lost ones to the listener; other
+ * processes wait up to a second for room. Returns true if this process may still write. */
 bool delivery_finish(void);
 
 #endif

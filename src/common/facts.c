@@ -31,7 +31,7 @@ void facts_put(struct message_writer *w, const struct facts *f)
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
-/* The handler gets these in its environment, and may be a shell script that makes paths of them. */
+/* Reads a text of these letters only. Handlers get it in their environment, and shell scripts make paths of it. */
 static void get_word(struct message_reader *r, char *text, size_t size, const char *letters)
 {
     message_get_text(r, text, size);
@@ -54,7 +54,7 @@ static bool is_user_letter(char c)
 
 bool facts_is_user(const char *text)
 {
-    /* No option, no hidden file, no way up: whoever builds a command or a path from it is safe. */
+    /* A name can't be an option, a hidden file or "..", so commands and paths may be built from it. */
     if (*text == '\0' || *text == '-' || *text == '.' || strlen(text) > FACTS_USER_MAX)
         return false;
     while (is_user_letter(*text))
@@ -73,7 +73,7 @@ static void get_client(struct message_reader *r, struct client_facts *c)
     message_get_text(r, c->user, sizeof c->user);
     if (c->user[0] != '\0' && !facts_is_user(c->user))
         r->failed = true;
-    /* Who has shown no certificate has no name. */
+    /* Without a verified certificate all names must be empty. */
     if (c->verify != CLIENT_VERIFIED &&
         (c->subject[0] != '\0' || c->common_name[0] != '\0' || c->issuer[0] != '\0' ||
          c->serial[0] != '\0' || c->fingerprint[0] != '\0' || c->user[0] != '\0'))

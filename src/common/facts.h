@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the gate reports of a connection: the facts of its handshake and how it ended. */
+/* What the gate reports to the monitor: the facts of a handshake, and how the connection ended. */
 #ifndef POSTERN_FACTS_H
 #define POSTERN_FACTS_H
 
@@ -11,11 +11,11 @@
 /* Which part of a client certificate names its user (--client-name). */
 enum client_name { CLIENT_NAME_CN, CLIENT_NAME_EMAIL, CLIENT_NAME_SAN };
 
-/* What came of asking for a client certificate. One that does not hold ends the handshake. */
+/* Whether there is a client certificate. A bad one ends the handshake, so it has no value here. */
 enum client_verify { CLIENT_NOT_ASKED, CLIENT_NONE, CLIENT_VERIFIED };
 
-/* What a verified client certificate says, as clean UTF-8; "" for what it does not say or what is too
- * long: nothing is cut, so that no name can be taken for another. */
+/* What a verified client certificate says, as UTF-8 without control characters. A field is "" if the
+ * certificate lacks it or if it is too long: a name that was cut could pass for another. */
 struct client_facts {
     enum client_verify verify;
     char subject[1024]; /* RFC 4514 */
@@ -23,10 +23,10 @@ struct client_facts {
     char issuer[1024];
     char serial[64];      /* hexadecimal */
     char fingerprint[65]; /* SHA-256, hexadecimal */
-    char user[256];       /* who that is, by --client-name */
+    char user[256];       /* the user's name, from the part that --client-name chooses */
 };
 
-/* Strings are "" for what is not there. */
+/* The facts of a handshake. A string is "" if there is no such fact. */
 struct facts {
     char version[16]; /* "TLSv1.3" */
     char cipher[64];  /* IANA's name */
@@ -39,17 +39,19 @@ struct facts {
     struct client_facts client;
 };
 
-/* Room for the message that carries them. */
+/* Size of a buffer for the message that carries struct facts, in bytes. */
 #define FACTS_MESSAGE_MAX 3584
 
+/* Writes the facts as part of a message. */
 void facts_put(struct message_writer *w, const struct facts *f);
 
-/* A field that is missing, too long or not text makes the reader fail. */
+/* Reads them again. A field that is missing, too long or not clean text sets r->failed. */
 void facts_get(struct message_reader *r, struct facts *f);
 
-/* True for what may be a user's name: letters, digits and . - _ @ + of ASCII, not beginning with a dot or
- * a hyphen, at most FACTS_USER_MAX bytes. */
 #define FACTS_USER_MAX 254
+
+/* True if the text may be a user's name: 1 to FACTS_USER_MAX bytes, letters, digits and . - _ @ + of ASCII.
+ * The first one is neither a dot nor a hyphen. */
 bool facts_is_user(const char *text);
 
 /* How a connection ended. */
@@ -75,10 +77,10 @@ enum ending {
 
 #define ENDING_COUNT (ENDING_GATE_DIED + 1)
 
-/* The word for the log, such as "client-close". */
+/* Returns the word for the log, such as "client-close". */
 const char *ending_name(enum ending ending);
 
-/* The exit status (sysexits(3)) for an ending before which no handler ran. */
+/* Returns the exit status (sysexits(3)) for a connection that ended before a handler ran. */
 int ending_status(enum ending ending);
 
 #endif

@@ -200,7 +200,7 @@ int io_blank_standard(bool zero_and_one, bool two)
     for (int fd = 0; fd <= 2 && rc == 0; fd++)
         if (fd != null && (fd < 2 ? zero_and_one : two))
             rc = dup2(null, fd) < 0 ? -errno : 0;
-    /* It may have taken the place of a closed one itself. */
+    /* open() may have returned 0, 1 or 2 itself, if that one was closed. */
     if (null <= 2)
         return rc == 0 ? io_set_cloexec(null, false) : rc;
     io_close(&null);

@@ -5,7 +5,6 @@
 #include "common/json.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -48,7 +47,7 @@ void log_open(enum log_target target, enum log_level level)
         delivery_open(DELIVERY_SYSLOG);
     if ((target & LOG_TO_SYSLOG) == 0)
         return;
-    /* The lines have local time: the zone is read now, while files may still be opened. */
+    /* Reads the time zone now: lines for syslog have local time, and the jail opens no files. */
     time_t now = time(NULL);
     struct tm local;
     (void)localtime_r(&now, &local);
@@ -80,7 +79,7 @@ void log_suspend(bool suspended)
     the_log.suspended = suspended;
 }
 
-/* A line under construction; what does not fit is cut. */
+/* A line under construction. Text that does not fit is cut. */
 struct line {
     char text[2600];
     size_t len;
@@ -100,6 +99,7 @@ static void add(struct line *l, const char *format, ...)
         l->len += (size_t)n < room ? (size_t)n : room - 1;
 }
 
+/* Adds a JSON string. The text is printable ASCII, as in all lines. */
 static void add_string(struct line *l, const char *text)
 {
     char shown[JSON_BYTE_SIZE];
@@ -146,8 +146,8 @@ static void begin_syslog(struct line *l, enum kind kind)
     add(l, "<%d>%s postern[%ld]: ", LOG_MAIL | kinds[kind].priority, date, (long)getpid());
 }
 
-/* Puts a finished text where lines go, with all that belongs to a line there, at once: so lines of
- * several processes don't mix. */
+/* Sends a finished text with the prefix and the line end that its target wants. One call sends all of it, so
+ * that lines of several processes don't mix. */
 static void put(enum delivery_way way, enum kind kind, const char *text)
 {
     struct line whole = {.len = 0};
@@ -163,7 +163,7 @@ static void put(enum delivery_way way, enum kind kind, const char *text)
     delivery_put(way, whole.text, whole.len);
 }
 
-/* Tells how many lines are missing before what comes now. */
+/* Writes a line that says how many lines were lost, if any were. */
 static void tell_lost(enum delivery_way way)
 {
     struct line l = {.len = 0};
@@ -185,7 +185,7 @@ static void deliver_to(enum delivery_way way, enum kind kind, const struct line 
     put(way, kind, l->text);
 }
 
-/* Sends a finished line to where the log goes. */
+/* Sends a finished line to each target of the log. */
 static void deliver(enum kind kind, const struct line *l)
 {
     if ((the_log.target & LOG_TO_STDERR) != 0)
@@ -194,7 +194,7 @@ static void deliver(enum kind kind, const struct line *l)
         deliver_to(DELIVERY_SYSLOG, kind, l);
 }
 
-/* `time` is what stands behind the text, and in JSON as a field; NULL: nothing. */
+/* Writes one line. `time`: milliseconds, put behind the text or in JSON into a field; NULL: none. */
 static void log_line(enum kind kind, const char *time, const char *format, va_list arguments)
 {
     char raw[2048], message[2048];
@@ -204,7 +204,7 @@ static void log_line(enum kind kind, const char *time, const char *format, va_li
     if (the_log.suspended)
         return;
     (void)vsnprintf(raw, sizeof raw, format, arguments);
-    /* File names and the like come from outside: whatever is in them, it stays one line. */
+    /* File names and the like come from outside: escapes keep the message on one line. */
     (void)log_sentence(message, sizeof message, raw, strlen(raw));
     if (the_log.take != NULL) {
         the_log.take(the_log.who, kind == KIND_ERROR || kind == KIND_CLIENT, message);
@@ -336,7 +336,7 @@ static char *escape(char *dst, size_t size, const uint8_t *text, size_t len, con
 
     for (size_t i = 0; i < len && needed <= size; i++)
         needed += is_plain(text[i], escaped) ? 1 : 4;
-    /* What is cut ends in three dots. */
+    /* A text that is cut ends in three dots. */
     size_t limit = needed <= size ? size - 1 : size - 4;
     for (size_t i = 0; i < len; i++) {
         bool plain = is_plain(text[i], escaped);
@@ -368,7 +368,7 @@ char *log_sentence(char *dst, size_t size, const void *text, size_t len)
     return escape(dst, size, text, len, "");
 }
 
-/* Tells what is missing wherever there is room for it. */
+/* Reports lost lines on each target that has room for it. */
 static void tell_all_lost(void)
 {
     tell_lost(DELIVERY_STDERR);

@@ -12,8 +12,8 @@
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
 
-#define DEPTH ((uintptr_t)256 * 1024) /* more than any call needs */
-#define MARGIN ((uintptr_t)2048)      /* for this frame and what madvise() puts below it */
+#define DEPTH ((uintptr_t)256 * 1024) /* bytes; more than any call needs */
+#define MARGIN ((uintptr_t)2048)      /* bytes for this frame and that of madvise() */
 
 static uintptr_t page_size(void)
 {
@@ -24,7 +24,7 @@ void memory_trim_stack(void)
 {
     const uintptr_t end = ((uintptr_t)__builtin_frame_address(0) - MARGIN) & ~(page_size() - 1);
 
-    /* What is not there of it is passed over. */
+    /* madvise() skips pages that are not mapped. */
     (void)madvise((void *)(end - DEPTH), DEPTH, MADV_DONTNEED);
 }
 
@@ -38,7 +38,7 @@ __attribute__((noinline)) void memory_wipe_stack(size_t depth)
 void memory_prepare_heap(size_t size)
 {
 #ifdef __GLIBC__
-    /* Freed again, the piece has to stay part of the heap. */
+    /* Keeps the piece in the heap when it is freed below. */
     if (mallopt(M_MMAP_THRESHOLD, 2 * (int)size) == 0 ||
         mallopt(M_TRIM_THRESHOLD, 2 * (int)size) == 0)
         return;
@@ -46,7 +46,7 @@ void memory_prepare_heap(size_t size)
     if (piece == NULL)
         return;
     const uintptr_t start = ((uintptr_t)piece + page_size() - 1) & ~(page_size() - 1);
-    /* An older kernel refuses, and pages come one by one. */
+    /* An older kernel refuses; then each page is mapped when it is first used. */
     (void)madvise((void *)start, size - page_size(), MADV_POPULATE_WRITE);
     free(piece);
 #else

@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a process takes of the system's memory, and when. */
+/* Memory of a process: its stack, given back or wiped, and its heap, made ready. */
 #ifndef POSTERN_MEMORY_H
 #define POSTERN_MEMORY_H
 
 #include <stddef.h>
 
-/* Gives back to the system what deeper calls than this one have used of the stack: for a process that has
- * done its deepest work and now only waits. */
+/* Gives the unused part of the stack back to the system. A process calls it when its deepest calls are over and
+ * it only waits. */
 void memory_trim_stack(void);
 
-/* Overwrites what functions that were called before this one have left on the stack, `depth` bytes deep. To
- * be called by who has called them, so that this frame lies over theirs. */
+/* Overwrites `depth` bytes of stack, which earlier calls have left there. Is called by the function that made
+ * those calls, so that this frame covers theirs. */
 void memory_wipe_stack(size_t depth);
 
-/* Has the heap grow by so many bytes at once, which takes a fraction of the time of as many pages that are
- * touched one after the other. size: a few pages to a few MB, which malloc() is about to be asked for in
- * small pieces. Nothing is said of a failure: things only take longer. */
+/* Makes the heap `size` bytes larger at once, before many small calls of malloc(): that is much faster than one
+ * page after the other. size: a few pages to a few MB. A failure is ignored: it only costs time. */
 void memory_prepare_heap(size_t size);
 
 #endif

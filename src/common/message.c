@@ -166,7 +166,7 @@ static ssize_t send_descriptors(int fd, const struct message_writer *w, const in
     return sendmsg(fd, &m, MSG_NOSIGNAL);
 }
 
-/* The jail of the gate has no sendmsg(2), so a message without descriptors goes without it. */
+/* Uses sendmsg(2) only for descriptors: the gate's jail does not allow it. */
 int message_send(int fd, const struct message_writer *w, const int *fds, size_t count)
 {
     if (w->failed)
@@ -183,7 +183,7 @@ int message_send(int fd, const struct message_writer *w, const int *fds, size_t 
     }
 }
 
-/* Takes the descriptors out of m: the first `room` of them into fds, the others are closed. */
+/* Takes the descriptors out of m: copies the first `room` of them to fds and closes the others. */
 static void take_descriptors(struct msghdr *m, int *fds, size_t room)
 {
     struct cmsghdr *c = CMSG_FIRSTHDR(m); /* union control has room for one only */
@@ -201,8 +201,8 @@ static void take_descriptors(struct msghdr *m, int *fds, size_t room)
     }
 }
 
-/* Receives a message into `buf`, and its descriptors into `fds` (two, or -1). Returns its length, which is
- * over `size` if it was too long, or a negative errno. */
+/* Receives a message into `buf`, and two descriptors into `fds`, which stay -1 without them. Returns the length,
+ * or size + 1 if the message was too long, or a negative errno. */
 static ssize_t receive_descriptors(int fd, uint8_t *buf, size_t size, int *fds)
 {
     union control control;
@@ -219,7 +219,7 @@ static ssize_t receive_descriptors(int fd, uint8_t *buf, size_t size, int *fds)
     return (m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ? (ssize_t)size + 1 : n;
 }
 
-/* The same for a message that may bring none: the kernel drops what nobody asks for. */
+/* Receives a message without descriptors: the kernel closes any that came with it. */
 static ssize_t receive_bytes(int fd, uint8_t *buf, size_t size)
 {
     ssize_t n = recv(fd, buf, size, MSG_TRUNC);
@@ -232,8 +232,8 @@ int message_receive(int fd, struct message_reader *r, uint8_t *buf, size_t size,
     int fds[2] = {-1, -1};
     ssize_t n;
 
-    /* ECONNRESET only says that the other side left with something unread: what it had sent before
-     * is still to come. */
+    /* ECONNRESET says that the other side ended before it read everything. What it sent before that can
+     * still be received. */
     do {
         n = want_fds ? receive_descriptors(fd, buf, size, fds) : receive_bytes(fd, buf, size);
     } while (n == -EINTR || n == -ECONNRESET);

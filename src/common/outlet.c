@@ -13,8 +13,8 @@
 
 #define SYSLOG_PATH "/dev/log"
 
-/* Moves a line through a pipe of our own. Whether a pipe waits for room is a property of its open end,
- * which others hold, too, and want to wait; but splice(2) can be told not to. */
+/* Writes a line to a pipe without waiting for room. Other processes share the pipe and may want to wait, so its
+ * O_NONBLOCK flag must stay. splice(2) takes such a flag for one call, if the bytes come from a pipe: o->way. */
 static ssize_t splice_line(struct outlet *o, const char *line, size_t len)
 {
     char rubbish[PIPE_BUF];
@@ -31,7 +31,7 @@ static ssize_t splice_line(struct outlet *o, const char *line, size_t len)
     return n;
 }
 
-/* Writes to what is no socket: a terminal that has been stopped has no room. */
+/* Writes to a descriptor that is no socket. poll(2) comes first: a stopped terminal would block. */
 static ssize_t write_line(struct outlet *o, const char *line, size_t len)
 {
     struct pollfd p = {.fd = o->fd, .events = POLLOUT};
@@ -98,7 +98,7 @@ static void disconnect(struct outlet *o)
     o->fd = -1;
 }
 
-/* Connects to the daemon, whichever kind of socket it listens on. */
+/* Connects to the daemon by a datagram socket or, if it listens on one, by a stream socket. */
 static int connect_to_syslog(struct outlet *o)
 {
     int rc = connect_as(o, SOCK_DGRAM);
@@ -106,7 +106,7 @@ static int connect_to_syslog(struct outlet *o)
     return rc == -EPROTOTYPE ? connect_as(o, SOCK_STREAM) : rc;
 }
 
-/* Sends one line, to which on a stream a NUL belongs, as its end. Half a line would spoil the next. */
+/* Sends one line; on a stream socket a NUL ends it. Part of a line would spoil the next one: -EPIPE. */
 static int send_once(struct outlet *o, const char *line, size_t len)
 {
     char ended[OUTLET_LINE_MAX + 1];
@@ -126,7 +126,7 @@ static int send_once(struct outlet *o, const char *line, size_t len)
     return n == (ssize_t)len ? 0 : -EPIPE;
 }
 
-/* Connects again if the daemon has been restarted. */
+/* Sends a line. If that fails, connects again, since the daemon may have been restarted. */
 static int send_to_syslog(struct outlet *o, const char *line, size_t len)
 {
     int rc = -ENOTCONN;
@@ -151,7 +151,7 @@ void outlet_open_syslog(struct outlet *o)
         (void)connect_to_syslog(o);
 }
 
-/* Returns the length of the first kept line; 0: none. */
+/* Returns the length of the first kept line; 0 if there is none. */
 static size_t first_length(const struct outlet *o)
 {
     return o->len == 0 ? 0 : (size_t)(uint8_t)o->kept[0] << 8 | (uint8_t)o->kept[1];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Where lines of the log leave the process: standard error, or the syslog daemon at /dev/log. Nobody ever
- * waits for a reader: what one does not take at once is kept, and what is too much is counted. Below the
- * log, and silent. */
+/* Sends lines of the log to standard error, or to the syslog daemon at /dev/log. Never waits for a reader: keeps
+ * lines that have no room now, and counts those that can't be kept. Logs nothing itself: the log is
+ * built on it. */
 #ifndef POSTERN_OUTLET_H
 #define POSTERN_OUTLET_H
 
@@ -10,40 +10,42 @@
 #include <stdint.h>
 
 #define OUTLET_KEPT 32768    /* bytes of lines that wait for their reader */
-#define OUTLET_LINE_MAX 2700 /* bytes of one */
+#define OUTLET_LINE_MAX 2700 /* bytes of one line */
 
-/* All zero before it is opened. */
+/* One way out. All zero before it is opened. */
 struct outlet {
-    /* Hands bytes over: returns how many, or a negative errno; -EAGAIN if there is no room now. */
+    /* Sends bytes. Returns their number or a negative errno: -EAGAIN if there is no room now. */
     int (*send)(struct outlet *o, const char *line, size_t len);
-    int fd;      /* -1: no daemon */
-    bool stream; /* the daemon listens on a stream socket */
-    int way[2];  /* a pipe of our own on the way to standard error, if that is one; else -1 */
-    unsigned long lost; /* lines, since outlet_take_lost() was last asked */
-    size_t sent;        /* bytes of the first kept line that have been taken already */
-    size_t len;
-    char kept[OUTLET_KEPT]; /* lines, their length in two bytes before each */
+    int fd;             /* -1: no daemon */
+    bool stream;        /* the daemon listens on a stream socket */
+    int way[2];         /* a pipe of our own for splice(2), if standard error is a pipe; else -1 */
+    unsigned long lost; /* lines lost since the last outlet_take_lost() */
+    size_t sent;        /* bytes of the first kept line that are sent already */
+    size_t len;         /* bytes in `kept` */
+    char kept[OUTLET_KEPT]; /* lines; two bytes before each hold its length */
 };
 
-/* Prepares what sends to standard error, or to syslog's daemon. That one is connected to now if it is
- * there, and else with each line. */
+/* Opens an outlet to standard error. */
 void outlet_open_stderr(struct outlet *o);
+
+/* Opens an outlet to the syslog daemon. If the daemon is not there, each line tries to connect again. */
 void outlet_open_syslog(struct outlet *o);
 
 /* Sends a line of at most OUTLET_LINE_MAX bytes, keeps it, or counts it as lost. */
 void outlet_put(struct outlet *o, const char *line, size_t len);
 
-/* Sends what is kept, as far as there is room. Returns true if nothing is kept any more. */
+/* Sends kept lines while there is room. Returns true if no line is kept any more. */
 bool outlet_flush(struct outlet *o);
 
-/* Returns how many lines have been lost, once, and if there is room for a line that says so; else 0. */
+/* Returns the number of lost lines and sets it to 0, so that each is reported once. Returns 0 while there is
+ * no room for a line that reports them. */
 unsigned long outlet_take_lost(struct outlet *o);
 
-/* Takes out what is left of the first kept line, into a buffer of OUTLET_LINE_MAX bytes. Returns its
- * length; 0: none is kept. */
+/* Moves the unsent rest of the first kept line to `line`, a buffer of OUTLET_LINE_MAX bytes. Returns its length;
+ * 0 if no line is kept. */
 size_t outlet_take(struct outlet *o, char *line);
 
-/* Forgets what is kept and lost: after a fork, that is the parent's to send. */
+/* Forgets kept and lost lines: called in a child after fork(2), since the parent sends them. */
 void outlet_forget(struct outlet *o);
 
 #endif
