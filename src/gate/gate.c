@@ -137,7 +137,7 @@ static struct handler_ends answer_ucspi(struct gate *g, const struct facts *fact
 /* Reports the facts of the handshake, and gets the handler's descriptors. */
 static struct handler_ends get_handler(struct gate *g, const struct facts *facts)
 {
-    struct handler_ends ends;
+    struct handler_ends ends = {-1, -1};
     enum asked result = ask_session(&g->ask, facts, g->ucspi == NULL ? &ends : NULL);
 
     if (result == ASK_OK)

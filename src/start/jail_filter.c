@@ -32,7 +32,7 @@
 #elif defined(__mips__) && _MIPS_SIM == _ABIO32
 #define ARCHITECTURE AUDIT_ARCH_MIPS
 #else
-#error "src/jail_filter.c knows no system calls of this processor: build with make SECCOMP=0"
+#error "src/start/jail_filter.c knows no system calls of this processor: build with make SECCOMP=0"
 #endif
 
 /* Where the two halves of an argument are. */

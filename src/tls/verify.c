@@ -247,6 +247,12 @@ static bool judge_chain(struct clientcert *c, const WOLFSSL_X509_STORE_CTX *stor
     return true;
 }
 
+/* True if a fault is passed over here, so that the refusal of the next certificate gives the right alert. */
+static bool waits_for_alert(int error, int depth)
+{
+    return PATH_LENGTH_IS_UNKNOWN_CA && error == ASN_PATHLEN_INV_E && depth > 0;
+}
+
 /* The library asks this for each fault that it finds and, last, for the client's own certificate, be
  * there one or not. 0 refuses. */
 static int verify(int good, WOLFSSL_X509_STORE_CTX *store)
@@ -262,7 +268,7 @@ static int verify(int good, WOLFSSL_X509_STORE_CTX *store)
         return 0;
     if (!good && c->why[0] == '\0')
         error = refuse_fault(c, store, depth);
-    if (PATH_LENGTH_IS_UNKNOWN_CA && error == ASN_PATHLEN_INV_E && depth > 0)
+    if (waits_for_alert(error, depth))
         return 1;
     if (!good || c->why[0] != '\0')
         return 0;
