@@ -41,7 +41,7 @@ static void send_answer(struct session *s, const struct message_writer *w, const
 }
 
 /* True if the vault has done what was asked; else the connection ends. */
-static bool is_done(struct session *s, enum vault_result result)
+static bool has_succeeded(struct session *s, enum vault_result result)
 {
     if (result == VAULT_DONE)
         return true;
@@ -106,7 +106,7 @@ static void answer_sign(struct session *s, struct message_reader *r)
     if (!message_complete(r))
         data.len = 0; /* nothing can be signed as nothing */
     int64_t since = trace_now();
-    if (!is_done(s, vault_sign(&s->vault, how, data, &sig)))
+    if (!has_succeeded(s, vault_sign(&s->vault, how, data, &sig)))
         return;
     trace_signed(since, s->vault.chosen->chain.kind, s->vault.chosen->key_file);
     message_begin(&w, buf, sizeof buf, ANS_SIGNATURE);
@@ -142,7 +142,7 @@ static void answer_seal(struct session *s, struct message_reader *r)
     int64_t since = trace_now();
     enum vault_result result = vault_seal(&s->vault, s->o, version, &state, &ticket);
     explicit_bzero(&state, sizeof state);
-    if (!is_done(s, result))
+    if (!has_succeeded(s, result))
         return;
     trace_sealed_ticket(since);
     message_begin(&w, buf, sizeof buf, ANS_SEALED);
@@ -163,7 +163,7 @@ static void answer_open(struct session *s, struct message_reader *r)
         return;
     }
     int64_t since = trace_now();
-    if (!is_done(s, vault_open(&s->vault, s->o, version, &ticket, &state)))
+    if (!has_succeeded(s, vault_open(&s->vault, s->o, version, &ticket, &state)))
         return;
     if (state.len > 0)
         trace_opened_ticket(since);
@@ -208,7 +208,7 @@ static bool client_is_allowed(const struct session *s)
 
 /* A certificate that is good, but by which nobody can be logged in, is most often one of a mistaken
  * --client-name. */
-static void tell_nameless(const struct session *s)
+static void note_missing_user(const struct session *s)
 {
     static const char *const parts[] = {"cn", "email", "san"};
     const struct client_facts *c = &s->facts.client;
@@ -233,11 +233,11 @@ static void answer_session(struct session *s, struct message_reader *r)
     }
     s->phase = PHASE_SESSION;
     s->have_facts = true;
-    tell_nameless(s);
-    session_bound_gate(s);
+    note_missing_user(s);
+    session_set_gate_deadline(s);
     vault_wipe(&s->vault);
     if (!s->o->ucspi_tls && session_start_handler(s, &s->facts, NULL) < 0)
-        session_ending(s, ENDING_NO_HANDLER);
+        session_set_ending(s, ENDING_NO_HANDLER);
     session_drop_secrets(s);
     if (!s->o->ucspi_tls)
         send_handler(s);
@@ -253,7 +253,7 @@ static void answer_plaintext_handler(struct session *s, struct message_reader *r
     }
     s->phase = PHASE_PLAINTEXT;
     if (session_start_handler(s, NULL, NULL) < 0)
-        session_ending(s, ENDING_NO_HANDLER);
+        session_set_ending(s, ENDING_NO_HANDLER);
     send_handler(s);
 }
 
@@ -265,7 +265,7 @@ static void answer_stop_handler(struct session *s, struct message_reader *r)
     /* The gate has closed its pipes: a good handler ends by itself, and takes its children along. */
     s->plaintext_handler = s->handler;
     s->plaintext_handler.kind = CHILD_PLAINTEXT_HANDLER;
-    child_end_at(&s->plaintext_handler, io_deadline(OLD_HANDLER_SECONDS));
+    child_plan_sigterm(&s->plaintext_handler, io_deadline(OLD_HANDLER_SECONDS));
     s->handler = (struct child){.errors = -1};
     s->handler_ran = false;
     int rc = session_send(s, ANS_HANDLER_STOPPED);
@@ -313,7 +313,7 @@ bool answer_one(struct session *s)
         return false;
     if (rc == -EPIPE) {
         io_close(&s->gate);
-        session_bound_gate(s);
+        session_set_gate_deadline(s);
         return false;
     }
     if (rc < 0) {

@@ -19,7 +19,7 @@ void child_signal(struct child *c, int number)
         (void)kill(c->pid, number);
 }
 
-void child_end_at(struct child *c, io_time when)
+void child_plan_sigterm(struct child *c, io_time when)
 {
     if (c->pid > 0 && c->term_at == 0 && c->kill_at == 0)
         c->term_at = when;
@@ -51,7 +51,7 @@ void child_enforce(struct child *c, unsigned grace)
     }
 }
 
-io_time child_next(const struct child *c)
+io_time child_next_deadline(const struct child *c)
 {
     return io_earlier(c->term_at, c->kill_at);
 }

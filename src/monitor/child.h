@@ -29,13 +29,13 @@ struct child {
 void child_signal(struct child *c, int number);
 
 /* Plans SIGTERM, if the child runs and nothing is planned yet. */
-void child_end_at(struct child *c, io_time when);
+void child_plan_sigterm(struct child *c, io_time when);
 
 /* Sends the signals that are due. After SIGTERM the child has `grace` seconds before SIGKILL. */
 void child_enforce(struct child *c, unsigned grace);
 
 /* The next moment at which child_enforce() has something to do; 0: none. */
-io_time child_next(const struct child *c);
+io_time child_next_deadline(const struct child *c);
 
 /* Waits until a process of ours has ended. *status gets its wait(2) status; it may be NULL. Returns 0 or a
  * negative errno. */

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-int census_open(struct census *c, size_t room)
+int clients_open(struct clients *c, size_t room)
 {
-    *c = (struct census){.room = room > 0 && room < CENSUS_MAX ? room : CENSUS_MAX};
+    *c = (struct clients){.room = room > 0 && room < CLIENTS_MAX ? room : CLIENTS_MAX};
     void *memory = mmap(NULL, c->room * sizeof *c->entries, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
@@ -18,7 +18,7 @@ int census_open(struct census *c, size_t room)
 }
 
 /* Returns false for a client without an address. */
-static bool identify(struct census_entry *e, const struct peer *client)
+static bool identify(struct served_client *e, const struct peer *client)
 {
     memset(e, 0, sizeof *e);
     e->family = client->family;
@@ -28,15 +28,15 @@ static bool identify(struct census_entry *e, const struct peer *client)
     return true;
 }
 
-void census_add(struct census *c, pid_t pid, const struct peer *client)
+void clients_add(struct clients *c, pid_t pid, const struct peer *client)
 {
-    struct census_entry *e = &c->entries[c->count++];
+    struct served_client *e = &c->entries[c->count++];
 
     (void)identify(e, client);
     e->pid = pid;
 }
 
-int census_remove(struct census *c, pid_t pid)
+int clients_remove(struct clients *c, pid_t pid)
 {
     for (size_t i = 0; i < c->count; i++) {
         if (c->entries[i].pid == pid) {
@@ -47,9 +47,9 @@ int census_remove(struct census *c, pid_t pid)
     return -ESRCH;
 }
 
-size_t census_of(const struct census *c, const struct peer *client)
+size_t clients_count(const struct clients *c, const struct peer *client)
 {
-    struct census_entry wanted;
+    struct served_client wanted;
     size_t found = 0;
 
     if (!identify(&wanted, client))
@@ -60,15 +60,15 @@ size_t census_of(const struct census *c, const struct peer *client)
     return found;
 }
 
-void census_signal(const struct census *c, int number)
+void clients_signal(const struct clients *c, int number)
 {
     for (size_t i = 0; i < c->count; i++)
         (void)kill(c->entries[i].pid, number);
 }
 
-void census_close(struct census *c)
+void clients_close(struct clients *c)
 {
     if (c->entries != NULL)
         (void)munmap(c->entries, c->room * sizeof *c->entries);
-    *c = (struct census){NULL, 0, 0};
+    *c = (struct clients){NULL, 0, 0};
 }

@@ -10,20 +10,20 @@
 
 #define LINE_SECONDS 1 /* between two lines about clients that were refused */
 
-const char *limits_reached(const struct options *o, const struct census *census,
+const char *limits_reached(const struct options *o, const struct clients *clients,
                            const struct peer *client)
 {
-    if (census->count >= census->room)
+    if (clients->count >= clients->room)
         return "--max-connections";
     /* Behind a proxy all clients have its address. */
     if (o->max_per_client > 0 && !o->proxy_protocol &&
-        census_of(census, client) >= o->max_per_client)
+        clients_count(clients, client) >= o->max_per_client)
         return "--max-per-client";
     return NULL;
 }
 
 /* Says no in the protocol's words, where there are any before TLS; never waits. */
-static void say_no(const struct options *o, const struct connection *c)
+static void send_refusal(const struct options *o, const struct connection *c)
 {
     const struct dialect *d = o->starttls != NULL ? dialect_find(o->starttls) : NULL;
     char host[256] = "localhost", line[512];
@@ -61,6 +61,6 @@ static void log_refused(struct refusals *r, const char *client, const char *why,
 void limits_refuse(struct refusals *r, const struct options *o, const struct connection *c,
                    const char *why, size_t connections)
 {
-    say_no(o, c);
+    send_refusal(o, c);
     log_refused(r, c->client.text, why, connections);
 }

@@ -17,7 +17,7 @@ struct refusals {
 };
 
 /* Returns the option whose limit keeps this client out, or NULL if the client may be served. */
-const char *limits_reached(const struct options *o, const struct census *census,
+const char *limits_reached(const struct options *o, const struct clients *clients,
                            const struct peer *client);
 
 /* Sends the client a refusal in the words of its protocol, if that has any before TLS, and logs it. Never

@@ -24,8 +24,8 @@
 #define BATCH 16        /* clients that are accepted of one socket before others have their turn */
 #define PAUSE_SECONDS 1 /* when the system has run short of something */
 #define TRIAL_SECONDS 1 /* how long clients wait for new certificates to be tried */
-#define COMPLAIN_SECONDS 60 /* between two lines about what the system is short of */
-#define STATUS_SECONDS 1    /* between two messages about the number of clients */
+#define SHORTAGE_LINE_SECONDS 60 /* between two lines about what the system is short of */
+#define STATUS_SECONDS 1         /* between two messages about the number of clients */
 
 struct listener {
     struct listeners *sockets;
@@ -33,17 +33,17 @@ struct listener {
     const struct signals *before;
     monitor_gate *gate;
     struct provision provision;
-    struct renewal renewal;
-    struct census census;
+    struct reload reload;
+    struct clients clients;
     struct notify notify;
-    int signals;      /* signalfd(2) */
-    bool reload;      /* SIGHUP has come */
-    unsigned told;    /* how often SIGTERM has come */
-    io_time pause_to; /* no client is accepted until then; 0: no pause */
-    io_time idle_to;  /* --exit-idle: when it is over; 0: clients are there, or no such option */
-    io_time complain_at;
+    int signals; /* signalfd(2) */
+    bool sighup_came;
+    unsigned sigterms;    /* how often SIGTERM has come */
+    io_time paused_until; /* no client is accepted until then; 0: no pause */
+    io_time idle_until; /* --exit-idle: when it is over; 0: clients are there, or no such option */
+    io_time shortage_line_at;
     struct refusals refusals;
-    size_t reported; /* the number that the service manager knows */
+    size_t reported_count; /* the number that the service manager knows */
     io_time report_at;
 };
 
@@ -65,32 +65,32 @@ static _Noreturn void serve(struct listener *l, struct connection *c)
 /* The system has run short of something: to try again at once would only spin. */
 static void pause_for(struct listener *l, const char *what, int error)
 {
-    l->pause_to = io_deadline(PAUSE_SECONDS);
-    if (l->complain_at != 0 && io_remaining(l->complain_at) > 0)
+    l->paused_until = io_deadline(PAUSE_SECONDS);
+    if (l->shortage_line_at != 0 && io_remaining(l->shortage_line_at) > 0)
         return;
-    l->complain_at = io_deadline(COMPLAIN_SECONDS);
+    l->shortage_line_at = io_deadline(SHORTAGE_LINE_SECONDS);
     log_error("%s: %s: clients wait until there is more", what, strerror(-error));
 }
 
-static void renew(struct listener *l)
+static void begin_reload(struct listener *l)
 {
-    (void)renewal_begin(&l->renewal);
-    if (l->renewal.trial != 0)
-        l->pause_to = io_deadline(TRIAL_SECONDS);
+    (void)reload_begin(&l->reload);
+    if (l->reload.trial != 0)
+        l->paused_until = io_deadline(TRIAL_SECONDS);
 }
 
 /* Logs how the files were that have been tried. */
-static void renewed(struct listener *l, int wait_status)
+static void finish_reload(struct listener *l, int wait_status)
 {
     struct provision *p = &l->provision;
-    int rc = renewal_finish(&l->renewal, wait_status, &p->vault, &p->trust);
+    int rc = reload_finish(&l->reload, wait_status, &p->vault, &p->trust);
 
     if (rc == -EAGAIN) {
         /* No further pause: files that change all the time must not keep clients out. */
-        (void)renewal_begin(&l->renewal);
+        (void)reload_begin(&l->reload);
         return;
     }
-    l->pause_to = 0;
+    l->paused_until = 0;
     if (rc == 0)
         log_note("certificates and keys have changed: the new ones are used from now on");
     else if (p->have_tls)
@@ -101,13 +101,13 @@ static void renewed(struct listener *l, int wait_status)
 
 static void monitor_ended(struct listener *l, pid_t pid, int status)
 {
-    if (census_remove(&l->census, pid) < 0)
+    if (clients_remove(&l->clients, pid) < 0)
         return;
     if (WIFSIGNALED(status))
         log_error("monitor %ld was killed by signal %d (%s)", (long)pid, WTERMSIG(status),
                   strsignal(WTERMSIG(status)));
-    if (l->renewal.trial == 0)
-        l->pause_to = 0; /* there may be more of what was short */
+    if (l->reload.trial == 0)
+        l->paused_until = 0; /* there may be more of what was short */
 }
 
 static void reap(struct listener *l)
@@ -116,8 +116,8 @@ static void reap(struct listener *l)
     pid_t pid;
 
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (pid == l->renewal.trial)
-            renewed(l, status);
+        if (pid == l->reload.trial)
+            finish_reload(l, status);
         else
             monitor_ended(l, pid, status);
     }
@@ -126,22 +126,22 @@ static void reap(struct listener *l)
 /* Takes a client in, or refuses it; the connection is closed in this process either way. */
 static void admit(struct listener *l, struct connection *c)
 {
-    const char *why = limits_reached(l->o, &l->census, &c->client);
+    const char *why = limits_reached(l->o, &l->clients, &c->client);
     pid_t pid = -1;
 
     if (why != NULL) {
         reap(l); /* perhaps somebody has just left */
-        why = limits_reached(l->o, &l->census, &c->client);
+        why = limits_reached(l->o, &l->clients, &c->client);
     }
     if (why == NULL && (pid = fork()) == 0)
         serve(l, c);
     if (pid > 0) {
-        census_add(&l->census, pid, &c->client);
+        clients_add(&l->clients, pid, &c->client);
     } else {
         if (why == NULL)
             pause_for(l, "cannot fork", -errno);
         limits_refuse(&l->refusals, l->o, c, why != NULL ? why : "no process to be had",
-                      l->census.count);
+                      l->clients.count);
     }
     activation_close(c);
 }
@@ -162,7 +162,7 @@ static void accept_some(struct listener *l, size_t number)
 {
     struct connection c;
 
-    for (int i = 0; i < BATCH && l->pause_to == 0; i++) {
+    for (int i = 0; i < BATCH && l->paused_until == 0; i++) {
         int rc = activation_accept(l->sockets, number, &c);
         if (rc == 0) {
             admit(l, &c);
@@ -177,15 +177,15 @@ static void accept_some(struct listener *l, size_t number)
 /* SIGTERM: who is there may stay. Once more: they are told to end. */
 static void stop(struct listener *l)
 {
-    l->told++;
-    if (l->told > 1) {
-        census_signal(&l->census, SIGTERM);
+    l->sigterms++;
+    if (l->sigterms > 1) {
+        clients_signal(&l->clients, SIGTERM);
         return;
     }
     activation_close_listeners(l->sockets);
     notify_send(&l->notify, "STOPPING=1");
     log_note("told to end: no more clients; %zu connections go on, until SIGTERM comes once more",
-             l->census.count);
+             l->clients.count);
 }
 
 static void take_signals(struct listener *l)
@@ -196,55 +196,55 @@ static void take_signals(struct listener *l)
         if (info.ssi_signo == SIGCHLD)
             reap(l);
         else if (info.ssi_signo == SIGHUP)
-            l->reload = true;
+            l->sighup_came = true;
         else
             stop(l);
     }
 }
 
 /* Tells the service manager how many clients there are, now and then. */
-static void report(struct listener *l)
+static void report_count(struct listener *l)
 {
     char text[64];
 
-    if (l->notify.fd < 0 || l->reported == l->census.count ||
+    if (l->notify.fd < 0 || l->reported_count == l->clients.count ||
         (l->report_at != 0 && io_remaining(l->report_at) > 0))
         return;
     l->report_at = io_deadline(STATUS_SECONDS);
-    l->reported = l->census.count;
-    (void)snprintf(text, sizeof text, "STATUS=%zu connections", l->reported);
+    l->reported_count = l->clients.count;
+    (void)snprintf(text, sizeof text, "STATUS=%zu connections", l->reported_count);
     notify_send(&l->notify, text);
 }
 
 /* What happens by time alone, or on SIGHUP. Returns the next moment to come back. */
-static io_time keep_time(struct listener *l)
+static io_time do_timed_work(struct listener *l)
 {
     io_time next = 0;
 
-    if (l->pause_to != 0 && io_remaining(l->pause_to) == 0)
-        l->pause_to = 0;
-    if (l->reload && l->renewal.trial == 0 && l->told == 0) {
+    if (l->paused_until != 0 && io_remaining(l->paused_until) == 0)
+        l->paused_until = 0;
+    if (l->sighup_came && l->reload.trial == 0 && l->sigterms == 0) {
         char text[64];
-        l->reload = false;
+        l->sighup_came = false;
         (void)snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld",
                        (long long)io_now() * 1000);
         notify_send(&l->notify, text);
-        renew(l);
+        begin_reload(l);
     }
-    if (l->census.count > 0)
-        l->idle_to = 0;
-    else if (l->idle_to == 0)
-        l->idle_to = io_deadline(l->o->exit_idle);
-    report(l);
-    if (l->notify.fd >= 0 && l->reported != l->census.count)
+    if (l->clients.count > 0)
+        l->idle_until = 0;
+    else if (l->idle_until == 0)
+        l->idle_until = io_deadline(l->o->exit_idle);
+    report_count(l);
+    if (l->notify.fd >= 0 && l->reported_count != l->clients.count)
         next = l->report_at;
-    return io_earlier(io_earlier(next, l->pause_to), l->idle_to);
+    return io_earlier(io_earlier(next, l->paused_until), l->idle_until);
 }
 
 /* True when nobody has come for as long as --exit-idle says; `quiet`: nor is anybody waiting now. */
-static bool unused(const struct listener *l, bool quiet)
+static bool is_idle(const struct listener *l, bool quiet)
 {
-    return quiet && l->pause_to == 0 && l->idle_to != 0 && io_remaining(l->idle_to) == 0;
+    return quiet && l->paused_until == 0 && l->idle_until != 0 && io_remaining(l->idle_until) == 0;
 }
 
 static void watch(struct listener *l)
@@ -252,18 +252,18 @@ static void watch(struct listener *l)
     struct pollfd p[1 + LOG_POLLS + ACTIVATION_SOCKETS_MAX];
     struct pollfd *for_log = p + 1, *for_clients = for_log + LOG_POLLS;
 
-    while (l->told == 0 || l->census.count > 0) {
-        io_time next = keep_time(l);
+    while (l->sigterms == 0 || l->clients.count > 0) {
+        io_time next = do_timed_work(l);
         size_t sockets = l->sockets->count;
         p[0] = (struct pollfd){.fd = l->signals, .events = POLLIN};
         log_poll(for_log);
         for (size_t i = 0; i < sockets; i++)
-            for_clients[i] =
-                (struct pollfd){.fd = l->pause_to == 0 ? l->sockets->fds[i] : -1, .events = POLLIN};
+            for_clients[i] = (struct pollfd){.fd = l->paused_until == 0 ? l->sockets->fds[i] : -1,
+                                             .events = POLLIN};
         int n = poll(p, 1 + LOG_POLLS + sockets, io_remaining(next));
         if (n < 0 && errno != EINTR)
             pause_for(l, "cannot wait for clients", -errno);
-        if (unused(l, n == 0)) {
+        if (is_idle(l, n == 0)) {
             log_note("nobody has come in %u seconds (--exit-idle): done", l->o->exit_idle);
             return;
         }
@@ -274,8 +274,8 @@ static void watch(struct listener *l)
             take_signals(l);
             continue; /* perhaps there are new certificates for whoever is waiting */
         }
-        if (renewal_due(&l->renewal))
-            renew(l);
+        if (reload_is_due(&l->reload))
+            begin_reload(l);
         for (size_t i = 0; i < sockets; i++)
             if (for_clients[i].revents != 0)
                 accept_some(l, i);
@@ -283,15 +283,15 @@ static void watch(struct listener *l)
 }
 
 /* The first certificates and keys. Returns 0 or the exit status. */
-static int load(struct listener *l)
+static int load_files(struct listener *l)
 {
     int rc, status = EX_OSERR << 8;
 
     do {
-        if (renewal_begin(&l->renewal) < 0)
+        if (reload_begin(&l->reload) < 0)
             return EX_OSERR;
-        (void)child_wait(l->renewal.trial, &status);
-        rc = renewal_finish(&l->renewal, status, &l->provision.vault, &l->provision.trust);
+        (void)child_wait(l->reload.trial, &status);
+        rc = reload_finish(&l->reload, status, &l->provision.vault, &l->provision.trust);
     } while (rc == -EAGAIN);
     l->provision.have_tls = rc == 0;
     if (rc == 0)
@@ -303,9 +303,9 @@ static int load(struct listener *l)
 }
 
 /* Everything up to the first client. Returns 0 or the exit status. */
-static int begin(struct listener *l)
+static int set_up(struct listener *l)
 {
-    int rc = census_open(&l->census, l->o->max_connections);
+    int rc = clients_open(&l->clients, l->o->max_connections);
 
     if (rc == 0)
         rc = monitor_take_signals(&l->signals);
@@ -316,7 +316,7 @@ static int begin(struct listener *l)
     rc = provision_prepare(&l->provision, l->o);
     if (rc != 0)
         return rc;
-    rc = load(l);
+    rc = load_files(l);
     return rc;
 }
 
@@ -341,12 +341,12 @@ int listener_run(struct listeners *sockets, const struct options *o, const struc
                          .before = before,
                          .gate = gate,
                          .provision = {.vault = {.holder = VAULT_LENT}, .jail = {.root = -1}},
-                         .renewal = {.o = o},
+                         .reload = {.o = o},
                          .signals = -1};
 
     notify_open(&l.notify);
     log_share();
-    int status = begin(&l);
+    int status = set_up(&l);
     if (status == 0) {
         log_sockets(sockets);
         notify_send(&l.notify, "READY=1");
@@ -357,7 +357,7 @@ int listener_run(struct listeners *sockets, const struct options *o, const struc
     vault_wipe(&l.provision.vault);
     trust_free(&l.provision.trust);
     jail_close(&l.provision.jail);
-    census_close(&l.census);
+    clients_close(&l.clients);
     notify_close(&l.notify);
     io_close(&l.signals);
     return status;

@@ -89,20 +89,20 @@ static int fork_gate(struct session *s, monitor_gate *gate)
 }
 
 /* Whether this peer may send a PROXY header: if not, nothing of what it says is read. */
-static bool admit(struct session *s)
+static bool peer_may_connect(struct session *s)
 {
     if (!s->o->proxy_protocol || policy_trusts_proxy(s->o, s->c))
         return true;
     if (strcmp(s->c->client.text, "unknown") == 0) {
         log_noise("client left without a word (a port scan or a health check?)");
-        session_ending(s, ENDING_LEFT);
+        session_set_ending(s, ENDING_LEFT);
         return false;
     }
     log_error(
         "connection refused: PROXY headers are taken from --proxy-trusted=%s only; if this is "
         "a proxy of yours, put it there",
         s->o->proxy_trusted);
-    session_ending(s, ENDING_PROTOCOL);
+    session_set_ending(s, ENDING_PROTOCOL);
     return false;
 }
 
@@ -171,8 +171,8 @@ static void gate_reaped(struct session *s, int status)
     /* What its last message could not say, its exit status may. */
     bool refused = WIFEXITED(status) && WEXITSTATUS(status) == EX_OSERR;
     if (s->phase != PHASE_ENDED)
-        session_ending(s, refused ? ENDING_SYSTEM : ENDING_GATE_DIED);
-    child_end_at(&s->handler, io_deadline(s->o->timeout_grace));
+        session_set_ending(s, refused ? ENDING_SYSTEM : ENDING_GATE_DIED);
+    child_plan_sigterm(&s->handler, io_deadline(s->o->timeout_grace));
 }
 
 static void handler_reaped(struct session *s, int status)
@@ -195,7 +195,7 @@ static bool has_ended(struct session *s, struct child *c, int *status, int optio
     int rc = child_reap(c, options, status);
 
     if (rc < 0)
-        session_ending(s, ENDING_SYSTEM);
+        session_set_ending(s, ENDING_SYSTEM);
     return rc != 0;
 }
 
@@ -220,7 +220,7 @@ static void stop(struct session *s, enum ending ending)
     while (s->gate >= 0 && answer_one(s))
         ;
     s->stopping = true;
-    session_ending(s, ending);
+    session_set_ending(s, ending);
     s->handler.term_at = 0;
     s->handler.kill_at = io_deadline(session_grace(s));
     /* The gate gets the time to tell its client about the handler's end. */
@@ -245,7 +245,7 @@ static void take_signal(struct session *s)
 }
 
 /* Without poll(2) nothing can be waited for but the end. Once, it may have been bad luck. */
-static void cannot_poll(struct session *s, int error)
+static void poll_failed(struct session *s, int error)
 {
     log_error("poll: %s: connection ended", strerror(error));
     if (!s->stopping) {
@@ -270,10 +270,10 @@ static void watch(struct session *s)
         log_poll(p + 4);
         io_time next = 0;
         for (int i = 0; i < 3; i++)
-            next = io_earlier(next, child_next(children[i]));
+            next = io_earlier(next, child_next_deadline(children[i]));
         int n = poll(p, sizeof p / sizeof p[0], io_remaining(next));
         if (n < 0 && errno != EINTR)
-            cannot_poll(s, errno);
+            poll_failed(s, errno);
         if (n > 0)
             log_polled(p + 4);
         if (n > 0 && p[1].revents != 0)
@@ -292,12 +292,12 @@ static void watch(struct session *s)
 }
 
 /* Lets the gate begin, if it has anything to begin with. */
-static void begin(struct session *s)
+static void begin_gate(struct session *s)
 {
     if (!s->have_tls && s->o->starttls == NULL)
-        session_ending(s, ENDING_CONFIGURATION);
+        session_set_ending(s, ENDING_CONFIGURATION);
     if (s->o->ucspi_tls && !s->handler_ran)
-        session_ending(s, ENDING_NO_HANDLER);
+        session_set_ending(s, ENDING_NO_HANDLER);
     if (s->ending_known) {
         io_close(&s->gate);
         return;
@@ -308,10 +308,10 @@ static void begin(struct session *s)
 }
 
 /* Ends a connection that could not be set up. Returns the exit status. */
-static int refuse(struct session *s, int status)
+static int end_without_gate(struct session *s, int status)
 {
     vault_wipe(&s->vault);
-    session_ending(s, status == EX_CONFIG ? ENDING_CONFIGURATION : ENDING_SYSTEM);
+    session_set_ending(s, status == EX_CONFIG ? ENDING_CONFIGURATION : ENDING_SYSTEM);
     summary_write(s);
     io_linger(s->c->in, s->c->out, io_deadline(LINGER_SECONDS));
     activation_close(s->c);
@@ -337,7 +337,7 @@ int monitor_run(struct connection *c, const struct options *o, const struct sign
     struct ucspi handler_side = {-1, -1, -1, false};
     int64_t since = trace_now();
 
-    if (!admit(&s)) {
+    if (!peer_may_connect(&s)) {
         summary_write(&s);
         activation_close(c);
         return ending_status(s.ending);
@@ -345,7 +345,7 @@ int monitor_run(struct connection *c, const struct options *o, const struct sign
     trace_connected(c);
     int status = set_up(&s, gate, &handler_side, given);
     if (status != 0)
-        return refuse(&s, status);
+        return end_without_gate(&s, status);
     /* The gate has been forked: now keys may be decoded. */
     s.have_tls = s.have_tls && vault_unlock(&s.vault, o, false) == 0;
     if (s.have_tls && !tickets_wanted(o) && o->tickets != NULL)
@@ -355,8 +355,8 @@ int monitor_run(struct connection *c, const struct options *o, const struct sign
         (void)session_start_handler(&s, NULL, &handler_side);
     ucspi_close(&handler_side);
     activation_close(c);
-    begin(&s);
-    session_bound_gate(&s);
+    begin_gate(&s);
+    session_set_gate_deadline(&s);
     watch(&s);
     vault_wipe(&s.vault);
     summary_write(&s);

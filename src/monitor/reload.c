@@ -14,7 +14,7 @@
 #define LOOK_EVERY_SECONDS 1
 
 /* The files that are read once for all connections. */
-static size_t list_files(const struct options *o, const char *files[RENEWAL_FILES_MAX])
+static size_t list_files(const struct options *o, const char *files[RELOAD_FILES_MAX])
 {
     const char *const others[] = {o->key_pass_file, o->tickets, o->client_ca, o->crl};
     size_t n = 0;
@@ -31,13 +31,13 @@ static size_t list_files(const struct options *o, const char *files[RENEWAL_FILE
 }
 
 /* A file that isn't there has a stamp of zeros. */
-static void look(const struct options *o, struct stamp stamps[RENEWAL_FILES_MAX])
+static void read_stamps(const struct options *o, struct stamp stamps[RELOAD_FILES_MAX])
 {
-    const char *files[RENEWAL_FILES_MAX];
+    const char *files[RELOAD_FILES_MAX];
     size_t count = list_files(o, files);
     struct stat s;
 
-    memset(stamps, 0, RENEWAL_FILES_MAX * sizeof *stamps);
+    memset(stamps, 0, RELOAD_FILES_MAX * sizeof *stamps);
     for (size_t i = 0; i < count; i++) {
         if (stat(files[i], &s) != 0)
             continue;
@@ -54,34 +54,34 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
     return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
-static bool same(const struct stamp *a, const struct stamp *b)
+static bool same_stamps(const struct stamp *a, const struct stamp *b)
 {
-    for (size_t i = 0; i < RENEWAL_FILES_MAX; i++)
+    for (size_t i = 0; i < RELOAD_FILES_MAX; i++)
         if (a[i].device != b[i].device || a[i].inode != b[i].inode || a[i].size != b[i].size ||
             !same_time(&a[i].modified, &b[i].modified) || !same_time(&a[i].changed, &b[i].changed))
             return false;
     return true;
 }
 
-bool renewal_due(struct renewal *r)
+bool reload_is_due(struct reload *r)
 {
-    struct stamp now[RENEWAL_FILES_MAX];
+    struct stamp now[RELOAD_FILES_MAX];
 
-    if (r->trial != 0 || io_remaining(r->look_at) > 0)
+    if (r->trial != 0 || io_remaining(r->next_look) > 0)
         return false;
-    r->look_at = io_deadline(LOOK_EVERY_SECONDS);
-    look(r->o, now);
-    return !same(now, r->stamps);
+    r->next_look = io_deadline(LOOK_EVERY_SECONDS);
+    read_stamps(r->o, now);
+    return !same_stamps(now, r->stamps);
 }
 
-int renewal_begin(struct renewal *r)
+int reload_begin(struct reload *r)
 {
     struct vault v;
     struct trust t = {0};
 
     if (r->trial != 0)
         return 0;
-    look(r->o, r->stamps);
+    read_stamps(r->o, r->stamps);
     pid_t pid = fork();
     if (pid == 0) {
         log_child();
@@ -103,23 +103,23 @@ int renewal_begin(struct renewal *r)
     return 0;
 }
 
-int renewal_finish(struct renewal *r, int wait_status, struct vault *v, struct trust *t)
+int reload_finish(struct reload *r, int wait_status, struct vault *v, struct trust *t)
 {
-    struct stamp now[RENEWAL_FILES_MAX];
+    struct stamp now[RELOAD_FILES_MAX];
     struct vault fresh;
     struct trust fresh_trust = {0};
 
     r->trial = 0;
-    look(r->o, now);
-    if (!same(now, r->stamps))
+    read_stamps(r->o, now);
+    if (!same_stamps(now, r->stamps))
         return -EAGAIN;
     if (!WIFEXITED(wait_status) || WEXITSTATUS(wait_status) != EX_OK)
         return -EINVAL;
     if (provision_read(&fresh, &fresh_trust, r->o) < 0)
         return -EINVAL;
     /* What has been tried must be what has been read. */
-    look(r->o, now);
-    bool changed = !same(now, r->stamps);
+    read_stamps(r->o, now);
+    bool changed = !same_stamps(now, r->stamps);
     if (changed || vault_lend(&fresh) < 0) {
         fresh.holder = VAULT_LENT;
         vault_wipe(&fresh);

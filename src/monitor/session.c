@@ -17,7 +17,7 @@ extern char **environ;
 #define SLACK_SECONDS 10 /* over its own limits before the gate is killed */
 #define LAST_SECONDS 10  /* for whoever should be gone and is not, where --timeout-grace is 0 */
 
-void session_ending(struct session *s, enum ending ending)
+void session_set_ending(struct session *s, enum ending ending)
 {
     if (!s->ending_known)
         s->ending = ending;
@@ -29,7 +29,7 @@ unsigned session_grace(const struct session *s)
     return s->o->timeout_grace != 0 ? s->o->timeout_grace : LAST_SECONDS;
 }
 
-void session_bound_gate(struct session *s)
+void session_set_gate_deadline(struct session *s)
 {
     const struct options *o = s->o;
     io_time *kill_at = &s->gate_process.kill_at;
@@ -62,7 +62,7 @@ void session_end_gate(struct session *s, enum ending ending)
 {
     io_close(&s->gate);
     child_signal(&s->gate_process, SIGKILL);
-    session_ending(s, ending);
+    session_set_ending(s, ending);
 }
 
 void session_lost_gate(struct session *s, const char *what, int error)

@@ -63,14 +63,14 @@ struct session {
 };
 
 /* Notes how the connection ended; the first cause stays. */
-void session_ending(struct session *s, enum ending ending);
+void session_set_ending(struct session *s, enum ending ending);
 
 /* How many seconds whoever should be gone may still take. */
 unsigned session_grace(const struct session *s);
 
 /* Sets or renews the moment by which the gate must be gone, from how far it has come: it keeps its
  * own time, but it may have been taken over. */
-void session_bound_gate(struct session *s);
+void session_set_gate_deadline(struct session *s);
 
 /* Sends the gate a message of this type and nothing in it. Returns 0 or a negative errno. */
 int session_send(struct session *s, enum message_type type);

@@ -19,7 +19,7 @@ void take_left_lobby(struct session *s, struct message_reader *r)
     }
     s->phase = PHASE_SESSION;
     s->left_lobby = true;
-    session_bound_gate(s);
+    session_set_gate_deadline(s);
     session_drop_secrets(s);
 }
 
@@ -77,9 +77,9 @@ void take_end(struct session *s, struct message_reader *r)
         return;
     }
     s->phase = PHASE_ENDED;
-    session_bound_gate(s);
-    session_ending(s, ending);
+    session_set_gate_deadline(s);
+    session_set_ending(s, ending);
     s->in = in;
     s->out = out;
-    child_end_at(&s->handler, overstayed ? io_now() : io_deadline(s->o->timeout_grace));
+    child_plan_sigterm(&s->handler, overstayed ? io_now() : io_deadline(s->o->timeout_grace));
 }

@@ -266,7 +266,7 @@ bool keys_sign(const struct key_der *key, enum sign_as how, struct bytes data,
     return error == 0;
 }
 
-void keys_make_room(enum key_kind kind)
+void keys_reserve_heap(enum key_kind kind)
 {
 #ifdef FP_ECC
     /* Laid out and set to zero at the first use of a point, and filled at the second, which never comes. */
@@ -277,7 +277,7 @@ void keys_make_room(enum key_kind kind)
 #endif
 }
 
-void keys_warm_up(unsigned bits)
+void keys_make_tables(unsigned bits)
 {
 #ifdef FP_ECC
     static const uint8_t nothing[32] = {0};
@@ -303,7 +303,7 @@ void keys_warm_up(unsigned bits)
 #endif
 }
 
-void keys_forget(void)
+void keys_free_tables(void)
 {
 #ifdef FP_ECC
     /* The table of the curve's base point, 0.8 MB. */

@@ -48,14 +48,14 @@ bool keys_sign(const struct key_der *key, enum sign_as how, struct bytes data,
 
 /* Before the first signature of a process that has inherited no tables: has memory at hand for those that
  * the library lays out for a key of this kind. Nothing can fail. */
-void keys_make_room(enum key_kind kind);
+void keys_reserve_heap(enum key_kind kind);
 
 /* Has the library make the tables that the first ECDSA signatures of a process need, for a curve of so
  * many bits, with a key that is thrown away; children inherit them. Without them signing takes longer,
  * so nothing is said of a failure. */
-void keys_warm_up(unsigned bits);
+void keys_make_tables(unsigned bits);
 
 /* Gives back the memory that signing has taken for tables. */
-void keys_forget(void);
+void keys_free_tables(void);
 
 #endif

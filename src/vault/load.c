@@ -155,7 +155,7 @@ typedef int loader(struct vault *v, const struct options *o, bool thorough);
 
 /* Takes a step; if it fails, silently, waits a moment and takes another, which logs. A renewal replaces two
  * files, one after the other, and takes some milliseconds. */
-static int take_step(struct vault *v, const struct options *o, bool thorough, loader *first,
+static int try_twice(struct vault *v, const struct options *o, bool thorough, loader *first,
                      loader *second)
 {
     log_suspend(true);
@@ -170,7 +170,7 @@ static int take_step(struct vault *v, const struct options *o, bool thorough, lo
 
 int vault_load(struct vault *v, const struct options *o)
 {
-    return take_step(v, o, false, load_once, load_once);
+    return try_twice(v, o, false, load_once, load_once);
 }
 
 /* Decrypts a key if need be, and proves that it is its certificate's. */
@@ -232,9 +232,9 @@ static int load_and_unlock(struct vault *v, const struct options *o, bool thorou
 int vault_unlock(struct vault *v, const struct options *o, bool thorough)
 {
     /* A listener has proved what it lends, but for keys that are still encrypted. */
-    if (v->holder == VAULT_BORROWED && !vault_is_locked(v))
+    if (v->holder == VAULT_BORROWED && !vault_has_encrypted_keys(v))
         return 0;
-    return take_step(v, o, thorough, unlock_all, load_and_unlock) < 0 ? -EINVAL : 0;
+    return try_twice(v, o, thorough, unlock_all, load_and_unlock) < 0 ? -EINVAL : 0;
 }
 
 static int load_name(struct vault *v, const struct options *o, bool thorough)
@@ -287,7 +287,7 @@ int vault_load_folder(struct vault *v, const char *folder, bool thorough)
     if (make_files(v) < 0)
         return -ENOMEM;
     if (certs_find_folder(v->cert_dir, folder, v->files))
-        return take_step(v, NULL, thorough, load_name, load_name);
+        return try_twice(v, NULL, thorough, load_name, load_name);
     log_error("%s: no such file", v->files->cert);
     return -ENOENT;
 }
@@ -298,10 +298,10 @@ enum chain_verdict vault_load_name(struct vault *v, const char *name)
         return CHAIN_BROKEN;
     if (!certs_find_name(v->cert_dir, name, v->files))
         return CHAIN_NO_SUCH_NAME;
-    return take_step(v, NULL, false, load_name, load_name) == 0 ? CHAIN_GIVEN : CHAIN_BROKEN;
+    return try_twice(v, NULL, false, load_name, load_name) == 0 ? CHAIN_GIVEN : CHAIN_BROKEN;
 }
 
-static int share(const struct vault *v, int advice)
+static int advise_on_fork(const struct vault *v, int advice)
 {
     if (madvise(v->memory, MEMORY_SIZE, advice) != 0 ||
         (v->tickets != NULL && madvise(v->tickets, sizeof *v->tickets, advice) != 0))
@@ -309,7 +309,7 @@ static int share(const struct vault *v, int advice)
     return 0;
 }
 
-bool vault_is_locked(const struct vault *v)
+bool vault_has_encrypted_keys(const struct vault *v)
 {
     bool locked = false;
 
@@ -320,7 +320,7 @@ bool vault_is_locked(const struct vault *v)
 
 int vault_lend(struct vault *v)
 {
-    int rc = share(v, MADV_DOFORK);
+    int rc = advise_on_fork(v, MADV_DOFORK);
 
     if (rc < 0) {
         log_error("cannot share the keys' memory: %s", strerror(-rc));
@@ -328,7 +328,7 @@ int vault_lend(struct vault *v)
     }
     for (size_t i = 0; i < v->count; i++)
         if (v->pairs[i].chain.kind == KEY_ECDSA)
-            keys_warm_up(v->pairs[i].chain.bits);
+            keys_make_tables(v->pairs[i].chain.bits);
     v->holder = VAULT_LENT;
     return 0;
 }
@@ -337,7 +337,7 @@ int vault_borrow(struct vault *v, const struct vault *lent)
 {
     *v = *lent;
     v->holder = VAULT_BORROWED;
-    int rc = share(v, MADV_DONTFORK);
+    int rc = advise_on_fork(v, MADV_DONTFORK);
     if (rc < 0)
         log_error("cannot keep the keys from the gate: %s", strerror(-rc));
     return rc;
@@ -372,7 +372,7 @@ void vault_wipe(struct vault *v)
     v->count = 0;
     if (v->holder != VAULT_OWN)
         return; /* the tables are for other children, too */
-    keys_forget();
+    keys_free_tables();
 #ifdef __GLIBC__
     (void)malloc_trim(0);
 #endif

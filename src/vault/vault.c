@@ -140,7 +140,7 @@ enum vault_result vault_sign(struct vault *v, enum sign_as how, struct bytes dat
     }
     v->signatures--;
     if (v->holder == VAULT_OWN)
-        keys_make_room(p->chain.kind);
+        keys_reserve_heap(p->chain.kind);
     const struct key_der key = {p->chain.kind, {v->memory + p->key_at, p->key_len}};
     if (keys_sign(&key, how, data, sig, &why))
         return VAULT_DONE;
@@ -149,8 +149,8 @@ enum vault_result vault_sign(struct vault *v, enum sign_as how, struct bytes dat
 }
 
 /* Counts a request for a ticket, and says what tickets are good for in this connection. */
-static enum vault_result take_ticket_request(const struct vault *v, const struct options *o,
-                                             unsigned version, unsigned *left, uint8_t *context)
+static enum vault_result count_ticket_request(const struct vault *v, const struct options *o,
+                                              unsigned version, unsigned *left, uint8_t *context)
 {
     if (v->tickets == NULL || *left == 0) {
         log_error("the gate asked for more session tickets than one handshake needs: connection "
@@ -168,7 +168,7 @@ enum vault_result vault_seal(struct vault *v, const struct options *o, unsigned 
                              const struct ticket_state *state, struct ticket *ticket)
 {
     uint8_t context[TICKETS_CONTEXT_SIZE];
-    enum vault_result result = take_ticket_request(v, o, version, &v->seals, context);
+    enum vault_result result = count_ticket_request(v, o, version, &v->seals, context);
 
     if (result != VAULT_DONE)
         return result;
@@ -190,7 +190,7 @@ enum vault_result vault_open(struct vault *v, const struct options *o, unsigned 
         [TICKET_FAILED] = "the TLS library fails",
     };
     uint8_t context[TICKETS_CONTEXT_SIZE];
-    enum vault_result result = take_ticket_request(v, o, version, &v->opens, context);
+    enum vault_result result = count_ticket_request(v, o, version, &v->opens, context);
 
     *state = (struct ticket_state){.len = 0};
     if (result != VAULT_DONE)

@@ -60,7 +60,7 @@ int vault_unlock(struct vault *v, const struct options *o, bool thorough);
 int vault_load_tickets(struct vault *v, const struct options *o);
 
 /* True if keys are still encrypted, so that vault_unlock() has work to do. */
-bool vault_is_locked(const struct vault *v);
+bool vault_has_encrypted_keys(const struct vault *v);
 
 /* Wait mode, in the process that has loaded the vault and never decodes a key: from now on its
  * children get a copy. Tables that a first signature would have to compute are made here, with a

@@ -74,8 +74,8 @@ static void each_child_gets_the_signals_that_are_due(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct child c = start(cases[i].kind, cases[i].stubborn);
         int status;
-        assert_int_equal(child_next(&c), 0);
-        child_end_at(&c, io_now());
+        assert_int_equal(child_next_deadline(&c), 0);
+        child_plan_sigterm(&c, io_now());
         for (int step = 0; step < 2 && cases[i].lines[step] != NULL; step++) {
             struct ear e = hear();
             child_enforce(&c, 3600);
@@ -85,9 +85,9 @@ static void each_child_gets_the_signals_that_are_due(void **state)
                 fail_msg("%s: said: %s", cases[i].what, said);
             assert_true(c.we_signalled);
             if (step == 0) {
-                assert_in_range(io_remaining(child_next(&c)), 3000000, 3600000);
+                assert_in_range(io_remaining(child_next_deadline(&c)), 3000000, 3600000);
                 /* What is planned already stays. */
-                child_end_at(&c, io_now());
+                child_plan_sigterm(&c, io_now());
                 assert_int_equal(c.term_at, 0);
                 if (cases[i].lines[1] != NULL)
                     assert_int_equal(child_reap(&c, WNOHANG, &status), 0);
@@ -98,7 +98,7 @@ static void each_child_gets_the_signals_that_are_due(void **state)
         assert_true(WIFSIGNALED(status));
         assert_int_equal(WTERMSIG(status), cases[i].signal);
         assert_int_equal(c.pid, 0);
-        assert_int_equal(child_next(&c), 0);
+        assert_int_equal(child_next_deadline(&c), 0);
         assert_int_equal(child_reap(&c, 0, &status), 0);
     }
 }

@@ -238,13 +238,13 @@ static void a_key_that_does_not_match_is_refused_in_one_line(void **state)
 }
 
 /* A renewal replaces its files one after the other: this is the last step. */
-struct renewal {
+struct reload {
     char from[PATH_MAX], to[PATH_MAX];
 };
 
 static void *renew(void *arg)
 {
-    struct renewal *r = arg;
+    struct reload *r = arg;
 
     (void)poll(NULL, 0, 50);
     return rename(r->from, r->to) == 0 ? arg : NULL;
@@ -258,7 +258,7 @@ static void copy_file(const char *from, const char *to)
     assert_int_equal(system(command), 0);
 }
 
-static void begin_renewal(struct renewal *r, pthread_t *thread, const char *good)
+static void begin_renewal(struct reload *r, pthread_t *thread, const char *good)
 {
     copy_file(good, "fresh");
     (void)snprintf(r->from, sizeof r->from, "%s/fresh", folder);
@@ -269,7 +269,7 @@ static void begin_renewal(struct renewal *r, pthread_t *thread, const char *good
 static void a_renewal_that_is_under_way_is_waited_for(void **state)
 {
     (void)state;
-    static struct renewal r;
+    static struct reload r;
     struct choice c;
     struct vault v;
     pthread_t thread;
@@ -299,7 +299,7 @@ static void a_renewal_that_is_under_way_is_waited_for(void **state)
 static void a_renewal_that_went_well_is_no_error_in_the_log(void **state)
 {
     (void)state;
-    static struct renewal r;
+    static struct reload r;
     struct choice c;
     struct vault v;
     pthread_t thread;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Unit tests of census.c: who counts as one client, and that no child can see the others. */
+/* Unit tests of clients.c: who counts as one client, and that no child can see the others. */
 #include "monitor/clients.h"
 
 #include <arpa/inet.h>
@@ -48,60 +48,60 @@ static void a_client_is_an_ipv4_address_or_the_network_of_an_ipv6_address(void *
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct census c;
+        struct clients c;
         struct peer there = client(cases[i].there), comes = client(cases[i].comes);
-        assert_int_equal(census_open(&c, 4), 0);
-        census_add(&c, 1, &there);
-        if (census_of(&c, &comes) != cases[i].count)
-            fail_msg("%s and %s: %zu", cases[i].there, cases[i].comes, census_of(&c, &comes));
-        census_close(&c);
+        assert_int_equal(clients_open(&c, 4), 0);
+        clients_add(&c, 1, &there);
+        if (clients_count(&c, &comes) != cases[i].count)
+            fail_msg("%s and %s: %zu", cases[i].there, cases[i].comes, clients_count(&c, &comes));
+        clients_close(&c);
     }
 }
 
 static void whoever_leaves_is_counted_no_more(void **state)
 {
     (void)state;
-    struct census c;
+    struct clients c;
     struct peer one = client("192.0.2.1"), two = client("192.0.2.2");
 
-    assert_int_equal(census_open(&c, 3), 0);
+    assert_int_equal(clients_open(&c, 3), 0);
     assert_int_equal(c.room, 3);
-    census_add(&c, 11, &one);
-    census_add(&c, 12, &two);
-    census_add(&c, 13, &one);
-    assert_int_equal(census_of(&c, &one), 2);
-    assert_int_equal(census_remove(&c, 11), 0);
-    assert_int_equal(census_remove(&c, 11), -ESRCH);
-    assert_int_equal(census_of(&c, &one), 1);
-    assert_int_equal(census_remove(&c, 12), 0);
-    assert_int_equal(census_remove(&c, 13), 0);
+    clients_add(&c, 11, &one);
+    clients_add(&c, 12, &two);
+    clients_add(&c, 13, &one);
+    assert_int_equal(clients_count(&c, &one), 2);
+    assert_int_equal(clients_remove(&c, 11), 0);
+    assert_int_equal(clients_remove(&c, 11), -ESRCH);
+    assert_int_equal(clients_count(&c, &one), 1);
+    assert_int_equal(clients_remove(&c, 12), 0);
+    assert_int_equal(clients_remove(&c, 13), 0);
     assert_int_equal(c.count, 0);
-    census_close(&c);
+    clients_close(&c);
 }
 
 static void without_a_number_there_is_room_for_all_that_there_can_be(void **state)
 {
     (void)state;
-    struct census c;
+    struct clients c;
     struct peer one = client("192.0.2.1");
 
-    assert_int_equal(census_open(&c, 0), 0);
-    assert_int_equal(c.room, CENSUS_MAX);
-    for (pid_t pid = 1; pid <= CENSUS_MAX; pid++)
-        census_add(&c, pid, &one);
-    assert_int_equal(census_of(&c, &one), CENSUS_MAX);
-    census_close(&c);
+    assert_int_equal(clients_open(&c, 0), 0);
+    assert_int_equal(c.room, CLIENTS_MAX);
+    for (pid_t pid = 1; pid <= CLIENTS_MAX; pid++)
+        clients_add(&c, pid, &one);
+    assert_int_equal(clients_count(&c, &one), CLIENTS_MAX);
+    clients_close(&c);
 }
 
 static void no_child_can_see_who_else_is_there(void **state)
 {
     (void)state;
-    struct census c;
+    struct clients c;
     struct peer one = client("192.0.2.1");
     int status = 0;
 
-    assert_int_equal(census_open(&c, 1), 0);
-    census_add(&c, 11, &one);
+    assert_int_equal(clients_open(&c, 1), 0);
+    clients_add(&c, 11, &one);
     pid_t pid = fork();
     if (pid == 0) {
         (void)signal(SIGSEGV, SIG_DFL);
@@ -110,7 +110,7 @@ static void no_child_can_see_who_else_is_there(void **state)
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_false(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     assert_int_equal(c.entries[0].pid, 11);
-    census_close(&c);
+    clients_close(&c);
 }
 
 int main(void)
