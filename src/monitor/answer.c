@@ -14,11 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OLD_HANDLER_SECONDS 1 /* for the plaintext handler, after the end of its input */
-#define TO_SIGN_MAX 512
-#define OVERHEAD 64 /* bytes of a message besides what it carries */
-#define VERSION_MIN 0x0301
-#define VERSION_MAX 0x0304
+#define OLD_HANDLER_SECONDS 1 /* from the end of the plaintext handler's input to SIGTERM */
+#define TO_SIGN_MAX 512       /* bytes that the gate may ask a signature on */
+#define OVERHEAD 64           /* bytes of a message besides its data */
+#define VERSION_MIN 0x0301    /* TLS 1.0 */
+#define VERSION_MAX 0x0304    /* TLS 1.3 */
 
 /* Ends the gate for a request to the vault that is malformed. */
 static void refuse_malformed(struct session *s, const struct message_reader *r)
@@ -27,20 +27,20 @@ static void refuse_malformed(struct session *s, const struct message_reader *r)
     session_end_gate(s, ENDING_GATE_DIED);
 }
 
-/* Sends an answer; `what` says what it is. */
+/* Sends an answer. `what` names it in the log. */
 static void send_answer(struct session *s, const struct message_writer *w, const char *what)
 {
     int rc = message_send(s->gate, w, NULL, 0);
 
-    /* If the gate has left, what it said last is still to be read. */
+    /* A gate that has left may have sent a last message. It is read later, so this is no error. */
     if (rc == 0 || rc == -EPIPE)
         return;
     log_error("cannot send %s to the gate: %s", what, strerror(-rc));
-    /* A gate that doesn't read has broken a rule. */
+    /* The gate has to read its answers. */
     session_end_gate(s, rc == -EAGAIN ? ENDING_GATE_DIED : ENDING_SYSTEM);
 }
 
-/* True if the vault has done what was asked; else the connection ends. */
+/* True if the vault has done its work. Else ends the gate; the vault has logged why. */
 static bool has_succeeded(struct session *s, enum vault_result result)
 {
     if (result == VAULT_DONE)
@@ -104,7 +104,7 @@ static void answer_sign(struct session *s, struct message_reader *r)
     enum sign_as how = (enum sign_as)message_get_number(r, SIGN_ED25519);
     data.at = message_get_bytes(r, TO_SIGN_MAX, &data.len);
     if (!message_complete(r))
-        data.len = 0; /* nothing can be signed as nothing */
+        data.len = 0; /* the vault refuses to sign no bytes */
     int64_t since = trace_now();
     if (!has_succeeded(s, vault_sign(&s->vault, how, data, &sig)))
         return;
@@ -114,7 +114,7 @@ static void answer_sign(struct session *s, struct message_reader *r)
     send_answer(s, &w, "a signature");
 }
 
-/* Reads the version of TLS and the bytes of a request for a ticket. */
+/* Reads a request about a ticket: the version of TLS, and at most max bytes. False if it is malformed. */
 static bool read_ticket_request(struct message_reader *r, unsigned *version, uint8_t *bytes,
                                 size_t max, size_t *len)
 {
@@ -175,7 +175,8 @@ static void answer_open(struct session *s, struct message_reader *r)
     explicit_bzero(buf, sizeof buf);
 }
 
-/* Hands the gate the descriptors of the handler that has just been started, or none. */
+/* Sends the gate the descriptors of the handler that has just been started, or none if that failed. Closes
+ * them here. */
 static void send_handler(struct session *s)
 {
     uint8_t buf[16];
@@ -190,7 +191,8 @@ static void send_handler(struct session *s)
         session_lost_gate(s, "hand the handler to the gate", rc);
 }
 
-/* The gate may have been taken over, but then it can lie about the client: this is about mistakes. */
+/* True if the client certificate is as --client-cert wants it. This finds mistakes only: a gate that has been
+ * taken over can lie about the client. */
 static bool client_is_allowed(const struct session *s)
 {
     enum client_verify verify = s->facts.client.verify;
@@ -206,8 +208,7 @@ static bool client_is_allowed(const struct session *s)
     return false;
 }
 
-/* A certificate that is good, but by which nobody can be logged in, is most often one of a mistaken
- * --client-name. */
+/* Logs a good client certificate that names no user. The usual reason is a wrong --client-name. */
 static void note_missing_user(const struct session *s)
 {
     static const char *const parts[] = {"cn", "email", "san"};
@@ -221,11 +222,11 @@ static void note_missing_user(const struct session *s)
                  parts[s->o->client_name]);
 }
 
-/* The handshake is done: starts the handler and hands its descriptors to the gate. */
+/* REQ_SESSION: the handshake is done. Wipes the keys, starts the handler and sends its descriptors. */
 static void answer_session(struct session *s, struct message_reader *r)
 {
     facts_get(r, &s->facts);
-    /* There is no handshake without a signature, but for one that begins with a ticket of ours. */
+    /* A full handshake takes one signature. A resumed one takes a ticket that the vault has opened. */
     bool done = s->facts.resumed ? s->vault.opened : s->vault.signatures == 0;
     if (!message_complete(r) || !done || s->stopping || !client_is_allowed(s)) {
         session_refuse_message(s, r);
@@ -243,7 +244,7 @@ static void answer_session(struct session *s, struct message_reader *r)
         send_handler(s);
 }
 
-/* The policies auth and optional: a handler answers before TLS. */
+/* REQ_PLAINTEXT_HANDLER: with the policies auth and optional, a handler answers before TLS. */
 static void answer_plaintext_handler(struct session *s, struct message_reader *r)
 {
     if (!message_complete(r) || s->stopping || s->o->starttls == NULL ||
@@ -257,12 +258,12 @@ static void answer_plaintext_handler(struct session *s, struct message_reader *r
     send_handler(s);
 }
 
-/* TLS comes: nothing of the plaintext phase may live on. */
+/* REQ_STOP_HANDLER: TLS begins, so the handler of the plaintext phase has to end. */
 static void answer_stop_handler(struct session *s, struct message_reader *r)
 {
     (void)r;
     s->phase = PHASE_TLS_NEXT;
-    /* The gate has closed its pipes: a good handler ends by itself, and takes its children along. */
+    /* The gate has closed the handler's pipes. A good handler then ends itself and its children. */
     s->plaintext_handler = s->handler;
     s->plaintext_handler.kind = CHILD_PLAINTEXT_HANDLER;
     child_plan_sigterm(&s->plaintext_handler, io_deadline(OLD_HANDLER_SECONDS));
@@ -276,10 +277,10 @@ static void answer_stop_handler(struct session *s, struct message_reader *r)
 #define IN(phase) (1U << (phase))
 #define ANY (IN(PHASE_ENDED + 1) - 1)
 
-/* All that a gate may ask for or say, and when. */
+/* All messages that the gate may send, and when. */
 static const struct {
-    unsigned phases; /* in which it may come */
-    bool secret;     /* its bytes are wiped when it has been answered */
+    unsigned phases; /* bits: the phases in which it may come */
+    bool secret;     /* its bytes are wiped after the answer */
     void (*take)(struct session *s, struct message_reader *r);
 } messages[] = {
     [REQ_CHAIN] = {IN(PHASE_OPENING) | IN(PHASE_TLS_NEXT), false, answer_chain},

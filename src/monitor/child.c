@@ -9,8 +9,8 @@
 #include <sys/wait.h>
 #include <sysexits.h>
 
-#define LINES_MAX 200 /* of standard error that are logged */
-#define LAST_READS 256
+#define LINES_MAX 200  /* lines of standard error that are logged */
+#define LAST_READS 256 /* reads of standard error after the end */
 
 void child_signal(struct child *c, int number)
 {
@@ -25,7 +25,7 @@ void child_plan_sigterm(struct child *c, io_time when)
         c->term_at = when;
 }
 
-/* True once, when a moment has come. */
+/* True once, when this time has come. */
 static bool is_due(io_time *when)
 {
     if (*when == 0 || io_remaining(*when) != 0)
@@ -56,7 +56,7 @@ io_time child_next_deadline(const struct child *c)
     return io_earlier(c->term_at, c->kill_at);
 }
 
-/* waitpid(2), repeated after EINTR. Returns its result or a negative errno. */
+/* Calls waitpid(2), again after EINTR. Returns its result or a negative errno. */
 static pid_t wait_for(pid_t pid, int *status, int options)
 {
     pid_t got;
@@ -127,7 +127,7 @@ bool child_read_errors(struct child *c, unsigned *lines)
 
 void child_close_errors(struct child *c, unsigned *lines)
 {
-    /* A child of the handler's may go on writing. */
+    /* Bounded, since a child of the handler may go on writing. */
     for (int i = 0; i < LAST_READS && c->errors >= 0; i++)
         (void)child_read_errors(c, lines);
     io_close(&c->errors);

@@ -17,7 +17,7 @@ int clients_open(struct clients *c, size_t room)
     return madvise(memory, c->room * sizeof *c->entries, MADV_DONTFORK) != 0 ? -errno : 0;
 }
 
-/* Returns false for a client without an address. */
+/* Puts the client's address or network into *e. Returns false if it has none. */
 static bool identify(struct served_client *e, const struct peer *client)
 {
     memset(e, 0, sizeof *e);

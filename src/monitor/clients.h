@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who is being served: one monitor's process id and client for each connection. */
+/* Wait mode: the clients that are being served, each with the process id of its monitor. */
 #ifndef POSTERN_CLIENTS_H
 #define POSTERN_CLIENTS_H
 
@@ -10,34 +10,35 @@
 
 #define CLIENTS_MAX 65535
 
-/* What counts as one client: an IPv4 address, or the network of an IPv6 address (its first 64 bits),
- * since whoever has one address of it usually has them all. */
+/* One connection. An IPv4 address counts as one client; so does an IPv6 network of 64 bits, since one client
+ * usually has all its addresses. */
 struct served_client {
     pid_t pid;
     sa_family_t family;
     uint8_t network[8];
 };
 
-/* No child sees the entries: they are in memory that a fork leaves out, which also spares copying it. */
+/* All connections. The entries are in memory that a fork leaves out, so that no child sees other clients. */
 struct clients {
     struct served_client *entries;
     size_t count;
     size_t room;
 };
 
-/* Makes room for so many, at most CLIENTS_MAX; 0 stands for that. Returns 0 or a negative errno. */
+/* Allocates room for this many connections, at most CLIENTS_MAX; 0 means CLIENTS_MAX. Returns 0 or a negative
+ * errno. clients_close() frees the memory in either case. */
 int clients_open(struct clients *c, size_t room);
 
-/* There must be room. */
+/* Adds a connection. The caller has checked that count is less than room. */
 void clients_add(struct clients *c, pid_t pid, const struct peer *client);
 
-/* Returns 0, or -ESRCH if no such process was there. */
+/* Removes the connection of a monitor. Returns 0, or -ESRCH if there is none with this process id. */
 int clients_remove(struct clients *c, pid_t pid);
 
-/* How many are there of this client; 0 for one without an address. */
+/* Returns how many connections this client has; 0 for a client without an address. */
 size_t clients_count(const struct clients *c, const struct peer *client);
 
-/* Sends all monitors a signal. */
+/* Sends a signal to all monitors. */
 void clients_signal(const struct clients *c, int number);
 
 void clients_close(struct clients *c);

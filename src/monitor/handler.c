@@ -20,6 +20,7 @@
 
 static const char default_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/* Returns 0 for a file that may be executed, else a negative errno. */
 static int executable(const char *path)
 {
     struct stat s;
@@ -50,7 +51,7 @@ int handler_find(const char *name, char *path, size_t size)
         int found = n > 0 && (size_t)n < size ? executable(path) : -ENOENT;
         if (found == 0)
             return 0;
-        /* What is there but can't be used is better news than what is not there. */
+        /* "Not executable" tells more than "not found": keep it. */
         if (found != -ENOTDIR && rc == -ENOENT)
             rc = found;
         next = next[len] == ':' ? next + len + 1 : NULL;
@@ -58,7 +59,7 @@ int handler_find(const char *name, char *path, size_t size)
     return rc;
 }
 
-/* The handler's ends; all of them are closed again in this process. */
+/* The handler's ends of its descriptors; -1: none. This process closes them after the start. */
 struct ends {
     int child_in, child_out, child_errors;
     int extra[HANDLER_EXTRA];
@@ -90,7 +91,7 @@ static int make_socket(struct handler *h, struct ends *ends)
     return 0;
 }
 
-/* Copies what the handler is given to places where no copy can overwrite another. */
+/* Copies the given descriptors to numbers from 16 on. So the dup2() calls in become() overwrite none of them. */
 static int copy_given(struct ends *ends, const struct handler_setup *setup)
 {
     static const int out_of_the_way = 16;
@@ -136,7 +137,8 @@ static void close_ends(struct ends *ends)
         io_close(&ends->extra[i]);
 }
 
-/* The account's groups, looked up before the fork. Returns how many, or a negative errno. */
+/* Looks up the account's groups, before the fork. The caller frees *groups. Returns how many there are, or a
+ * negative errno. */
 static int find_groups(const struct account *a, gid_t **groups)
 {
     int count = 1;
@@ -156,8 +158,8 @@ static int find_groups(const struct account *a, gid_t **groups)
     return count;
 }
 
-/* Between vfork and exec: the parent's memory is shared, so nothing here allocates or logs. Returns
- * only on failure, with errno. */
+/* Turns the child into the handler. Returns only on failure, with errno. It runs between vfork() and exec() in
+ * the parent's memory, so it neither allocates nor logs. */
 static void become(const char *path, const struct handler_setup *setup, const struct ends *ends,
                    const gid_t *groups, int group_count)
 {
@@ -167,7 +169,7 @@ static void become(const char *path, const struct handler_setup *setup, const st
         (setgroups((size_t)group_count, groups) != 0 || setresgid(a->gid, a->gid, a->gid) != 0 ||
          setresuid(a->uid, a->uid, a->uid) != 0))
         return;
-    /* All ends are above 2: dup2 always makes a copy that stays open on exec. */
+    /* All ends are above 2, so dup2() always makes a new descriptor, which stays open on exec. */
     if (dup2(ends->child_in, STDIN_FILENO) < 0 || dup2(ends->child_out, STDOUT_FILENO) < 0)
         return;
     if (ends->child_errors >= 0 && dup2(ends->child_errors, STDERR_FILENO) < 0)
@@ -175,7 +177,7 @@ static void become(const char *path, const struct handler_setup *setup, const st
     for (int i = 0; i < HANDLER_EXTRA; i++)
         if (ends->extra[i] >= 0 && dup2(ends->extra[i], HANDLER_EXTRA_FIRST + i) < 0)
             return;
-    /* If the monitor should be killed, nobody else could end a handler that ignores EOF. */
+    /* A handler that ignores the end of its input must not outlive a monitor that is killed. */
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
     if (sigaction(SIGPIPE, &setup->signals->pipe, NULL) != 0 ||
         sigaction(SIGCHLD, &setup->signals->child, NULL) != 0 ||
@@ -185,12 +187,13 @@ static void become(const char *path, const struct handler_setup *setup, const st
     (void)execve(path, setup->argv, setup->environment->list);
 }
 
+/* Returns the handler's process id or a negative errno. */
 static pid_t start(const char *path, const struct handler_setup *setup, const struct ends *ends,
                    const gid_t *groups, int group_count)
 {
     volatile int error = 0;
-    /* vfork spares copying page tables, which costs more than all else here; posix_spawn can't change
-     * users. The parent waits only until exec, and become() does nothing that could hang. */
+    /* vfork() does not copy page tables, which would cost more than all else here. posix_spawn() cannot
+     * change users. The parent waits until exec(), and nothing in become() can hang. */
     pid_t pid = vfork(); /* NOLINT(clang-analyzer-security.insecureAPI.vfork) */
 
     if (pid == 0) {
@@ -208,10 +211,10 @@ static pid_t start(const char *path, const struct handler_setup *setup, const st
     return pid;
 }
 
-/* Why a program that was found can't be started. */
+/* Returns why the handler cannot be started, for the log. found: its file is there. */
 static const char *reason(int error, bool found)
 {
-    /* The kernel says of the program what is true of the interpreter. */
+    /* The kernel gives the same error for a missing program and a missing interpreter. */
     if (found && error == ENOENT)
         return "the interpreter that its first line (#!) names, or its dynamic linker, is not "
                "there";

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The handler: its standard descriptors, its start and its end. */
+/* Starts the handler and makes its standard descriptors. */
 #ifndef POSTERN_HANDLER_H
 #define POSTERN_HANDLER_H
 
@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* The signal state that postern was started with and that a handler gets again. */
+/* The signal state that postern was started with. The handler gets it back. */
 struct signals {
     sigset_t mask;
     struct sigaction pipe;  /* SIGPIPE */
@@ -19,42 +19,41 @@ struct signals {
     struct sigaction size;  /* SIGXFSZ */
 };
 
-/* A handler that runs or ran. */
+/* A handler that has been started, and our ends of its descriptors. */
 struct handler {
-    pid_t pid;  /* 0: none, or reaped */
-    int in;     /* we write what it reads; -1 if none */
-    int out;    /* we read what it writes; the same number as `in` for STDIO_SOCKET */
-    int errors; /* its standard error comes here, if it can't go anywhere else; the caller's; -1 */
+    pid_t pid;  /* 0: it could not be started */
+    int in;     /* we write, the handler reads; -1: none */
+    int out;    /* we read, the handler writes; equal to `in` for STDIO_SOCKET; -1: none */
+    int errors; /* we read its standard error, with take_errors; the caller closes it; -1: none */
 };
 
-/* Where a handler with descriptors of its own (UCSPI-TLS) finds the first of them. */
-#define HANDLER_EXTRA_FIRST 3
-#define HANDLER_EXTRA 3
+#define HANDLER_EXTRA_FIRST 3 /* the first of the descriptors that UCSPI-TLS adds */
+#define HANDLER_EXTRA 3       /* how many it adds */
 
 struct handler_setup {
     char **argv;
     enum stdio_mode stdio;
-    bool given;                    /* it gets these descriptors instead of pipes: */
-    int given_in, given_out;       /* as its standard input and output */
-    int extra[HANDLER_EXTRA];      /* as HANDLER_EXTRA_FIRST and those behind it */
-    const struct account *account; /* NULL: as this process */
-    bool take_errors;              /* standard error through a pipe of ours */
+    bool given;                    /* no pipes: the next three fields are its descriptors */
+    int given_in, given_out;       /* become its standard input and output */
+    int extra[HANDLER_EXTRA];      /* become HANDLER_EXTRA_FIRST and the next ones */
+    const struct account *account; /* whom it runs as; NULL: as this process */
+    bool take_errors;              /* its standard error becomes a pipe to us */
     const struct environment *environment;
     const struct signals *signals;
 };
 
-/* Finds the program: with a slash as it is, else along PATH. Writes its path to `path`. Returns 0,
- * -ENOENT, -EACCES or another negative errno; logs nothing. */
+/* Finds a program. A name with a slash is a path; any other is looked up along PATH. Writes the path to
+ * `path`. Returns 0, -ENOENT, -EACCES or another negative errno. Logs nothing. */
 int handler_find(const char *name, char *path, size_t size);
 
-/* Starts the handler. Our ends of its descriptors are non-blocking. Returns 0, or logs one line and
- * returns a negative errno. */
+/* Starts the handler. Our ends of its descriptors are non-blocking; handler_close() closes them. Returns 0, or
+ * logs one line and returns a negative errno; then nothing is open. */
 int handler_start(struct handler *h, const struct handler_setup *setup);
 
-/* The exit status that stands for a wait(2) status: the handler's own, or 128 + signal. */
+/* Converts a wait(2) status to an exit status: the handler's own, or 128 + the signal that killed it. */
 int handler_status(int wait_status);
 
-/* Closes our ends of its standard input and output. */
+/* Closes our ends of the handler's standard input and output. */
 void handler_close(struct handler *h);
 
 #endif

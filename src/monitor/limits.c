@@ -15,14 +15,14 @@ const char *limits_reached(const struct options *o, const struct clients *client
 {
     if (clients->count >= clients->room)
         return "--max-connections";
-    /* Behind a proxy all clients have its address. */
+    /* Behind a proxy all clients have the address of the proxy. */
     if (o->max_per_client > 0 && !o->proxy_protocol &&
         clients_count(clients, client) >= o->max_per_client)
         return "--max-per-client";
     return NULL;
 }
 
-/* Says no in the protocol's words, where there are any before TLS; never waits. */
+/* Sends the refusal of the protocol, if it has one before TLS. Never waits. */
 static void send_refusal(const struct options *o, const struct connection *c)
 {
     const struct dialect *d = o->starttls != NULL ? dialect_find(o->starttls) : NULL;
@@ -37,10 +37,10 @@ static void send_refusal(const struct options *o, const struct connection *c)
     else
         (void)gethostname(host, sizeof host - 1);
     dialect_say(d, &text, SAY_FULL, NULL, &setting);
-    /* A fresh connection has room for a line. */
+    /* A new connection has room for one line. */
     (void)io_send(c->out, line, text.len);
     (void)shutdown(c->out, SHUT_WR);
-    /* Unread bytes would turn the end into a reset, which can destroy what was just said. */
+    /* If bytes are left unread at close, the kernel sends a reset. That may destroy our line. */
     (void)io_receive(c->in, line, sizeof line);
 }
 

@@ -21,11 +21,12 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define BATCH 16        /* clients that are accepted of one socket before others have their turn */
-#define PAUSE_SECONDS 1 /* when the system has run short of something */
-#define TRIAL_SECONDS 1 /* how long clients wait for new certificates to be tried */
-#define SHORTAGE_LINE_SECONDS 60 /* between two lines about what the system is short of */
-#define STATUS_SECONDS 1         /* between two messages about the number of clients */
+#define BATCH 16        /* clients accepted from one socket before the next socket has its turn */
+#define PAUSE_SECONDS 1 /* in accepting, when the system lacks memory, processes or descriptors */
+#define TRIAL_SECONDS 1 /* how long clients wait while new certificates are tried */
+#define SHORTAGE_LINE_SECONDS 60 /* between two lines about what the system lacks */
+#define STATUS_SECONDS                                                                             \
+    1 /* between two messages to the service manager about the number of clients */
 
 struct listener {
     struct listeners *sockets;
@@ -39,15 +40,15 @@ struct listener {
     int signals; /* signalfd(2) */
     bool sighup_came;
     unsigned sigterms;    /* how often SIGTERM has come */
-    io_time paused_until; /* no client is accepted until then; 0: no pause */
-    io_time idle_until; /* --exit-idle: when it is over; 0: clients are there, or no such option */
+    io_time paused_until; /* accepts no client before this time; 0: no pause */
+    io_time idle_until;   /* when --exit-idle ends us; 0: there are clients, or no such option */
     io_time shortage_line_at;
     struct refusals refusals;
-    size_t reported_count; /* the number that the service manager knows */
+    size_t reported_count; /* the number of clients that the service manager knows */
     io_time report_at;
 };
 
-/* Goes back to what a process is that serves one connection, and serves it. */
+/* Serves one connection, in a child of the listener. First gives up what belongs to the listener. */
 static _Noreturn void serve(struct listener *l, struct connection *c)
 {
     activation_close_listeners(l->sockets);
@@ -58,11 +59,11 @@ static _Noreturn void serve(struct listener *l, struct connection *c)
     log_about(c->client.text);
     int status = monitor_run(c, l->o, l->before, l->gate, &l->provision);
     log_finish();
-    /* Not exit(): what was registered to be done then is the listener's. */
+    /* Not exit(): functions registered with atexit() belong to the listener. */
     _exit(status);
 }
 
-/* The system has run short of something: to try again at once would only spin. */
+/* Accepts no client for a while, since the system lacks something. To try again at once would only spin. */
 static void pause_for(struct listener *l, const char *what, int error)
 {
     l->paused_until = io_deadline(PAUSE_SECONDS);
@@ -79,14 +80,14 @@ static void begin_reload(struct listener *l)
         l->paused_until = io_deadline(TRIAL_SECONDS);
 }
 
-/* Logs how the files were that have been tried. */
+/* Takes the new files, or keeps the old ones, when the process that tried them has ended. Logs which. */
 static void finish_reload(struct listener *l, int wait_status)
 {
     struct provision *p = &l->provision;
     int rc = reload_finish(&l->reload, wait_status, &p->vault, &p->trust);
 
     if (rc == -EAGAIN) {
-        /* No further pause: files that change all the time must not keep clients out. */
+        /* Sets no new pause, so that files which change all the time cannot keep clients out. */
         (void)reload_begin(&l->reload);
         return;
     }
@@ -107,7 +108,7 @@ static void monitor_ended(struct listener *l, pid_t pid, int status)
         log_error("monitor %ld was killed by signal %d (%s)", (long)pid, WTERMSIG(status),
                   strsignal(WTERMSIG(status)));
     if (l->reload.trial == 0)
-        l->paused_until = 0; /* there may be more of what was short */
+        l->paused_until = 0; /* the end of a monitor gives the system something back */
 }
 
 static void reap(struct listener *l)
@@ -123,14 +124,14 @@ static void reap(struct listener *l)
     }
 }
 
-/* Takes a client in, or refuses it; the connection is closed in this process either way. */
+/* Forks a monitor for a client, or refuses the client. Closes the connection in this process. */
 static void admit(struct listener *l, struct connection *c)
 {
     const char *why = limits_reached(l->o, &l->clients, &c->client);
     pid_t pid = -1;
 
     if (why != NULL) {
-        reap(l); /* perhaps somebody has just left */
+        reap(l); /* perhaps a client has just left */
         why = limits_reached(l->o, &l->clients, &c->client);
     }
     if (why == NULL && (pid = fork()) == 0)
@@ -146,7 +147,7 @@ static void admit(struct listener *l, struct connection *c)
     activation_close(c);
 }
 
-/* True if it is this client's fault or fate alone (accept(2)). */
+/* True if an error of accept(2) concerns only this client, who has left or cannot be reached. */
 static bool concerns_one_client(int error)
 {
     static const int errors[] = {EINTR,       ECONNABORTED, EPROTO,       EPERM,      ENETDOWN,
@@ -174,7 +175,7 @@ static void accept_some(struct listener *l, size_t number)
     }
 }
 
-/* SIGTERM: who is there may stay. Once more: they are told to end. */
+/* Handles SIGTERM. The first one: no new clients. The second one: passes SIGTERM on to all monitors. */
 static void stop(struct listener *l)
 {
     l->sigterms++;
@@ -202,7 +203,7 @@ static void take_signals(struct listener *l)
     }
 }
 
-/* Tells the service manager how many clients there are, now and then. */
+/* Tells the service manager how many clients there are, once a second at most. */
 static void report_count(struct listener *l)
 {
     char text[64];
@@ -216,7 +217,7 @@ static void report_count(struct listener *l)
     notify_send(&l->notify, text);
 }
 
-/* What happens by time alone, or on SIGHUP. Returns the next moment to come back. */
+/* Does what depends on time or SIGHUP. Returns when it has to be called next; 0: whenever. */
 static io_time do_timed_work(struct listener *l)
 {
     io_time next = 0;
@@ -241,7 +242,7 @@ static io_time do_timed_work(struct listener *l)
     return io_earlier(io_earlier(next, l->paused_until), l->idle_until);
 }
 
-/* True when nobody has come for as long as --exit-idle says; `quiet`: nor is anybody waiting now. */
+/* True if there was no client for the time of --exit-idle. quiet: no client waits on a socket now. */
 static bool is_idle(const struct listener *l, bool quiet)
 {
     return quiet && l->paused_until == 0 && l->idle_until != 0 && io_remaining(l->idle_until) == 0;
@@ -272,7 +273,7 @@ static void watch(struct listener *l)
         log_polled(for_log);
         if (p[0].revents != 0) {
             take_signals(l);
-            continue; /* perhaps there are new certificates for whoever is waiting */
+            continue; /* new certificates may have been loaded: poll again before accepting */
         }
         if (reload_is_due(&l->reload))
             begin_reload(l);
@@ -282,7 +283,7 @@ static void watch(struct listener *l)
     }
 }
 
-/* The first certificates and keys. Returns 0 or the exit status. */
+/* Loads certificates and keys for the first time. Returns 0 or the exit status. */
 static int load_files(struct listener *l)
 {
     int rc, status = EX_OSERR << 8;
@@ -302,7 +303,7 @@ static int load_files(struct listener *l)
     return 0;
 }
 
-/* Everything up to the first client. Returns 0 or the exit status. */
+/* Prepares everything before the first client. Returns 0 or the exit status. */
 static int set_up(struct listener *l)
 {
     int rc = clients_open(&l->clients, l->o->max_connections);

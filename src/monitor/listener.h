@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Wait mode: the process that accepts clients on listening sockets and forks a monitor for each.
- */
+/* Wait mode: accepts clients on listening sockets and forks a monitor for each. */
 #ifndef POSTERN_LISTENER_H
 #define POSTERN_LISTENER_H
 
@@ -9,8 +8,8 @@
 #include "monitor/monitor.h"
 #include "start/options.h"
 
-/* Serves clients until a signal or --exit-idle ends it; takes the sockets over. Returns the exit
- * status: 0, or EX_CONFIG or EX_OSERR if it could not begin. */
+/* Serves clients until SIGTERM or --exit-idle. Closes the sockets. Returns the exit status: 0, or EX_CONFIG or
+ * EX_OSERR if it could not begin; then it has logged why. */
 int listener_run(struct listeners *sockets, const struct options *o, const struct signals *before,
                  monitor_gate *gate);
 

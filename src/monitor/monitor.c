@@ -23,8 +23,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define GATE_LAST_MS 3000 /* what the gate has longer than the handler at the end */
-#define LINGER_SECONDS 2  /* so that a client we can't serve sees an orderly end */
+#define GATE_LAST_MS 3000 /* that the gate may live longer than the handler at the end */
+#define LINGER_SECONDS 2  /* for an orderly end where a client cannot be served */
 
 int monitor_begin_signals(struct signals *before)
 {
@@ -33,8 +33,8 @@ int monitor_begin_signals(struct signals *before)
 
     (void)sigemptyset(&ignore.sa_mask);
     (void)sigemptyset(&usual.sa_mask);
-    /* A log that nobody reads must not kill us, nor one that has reached its limit (RLIMIT_FSIZE); and
-     * if SIGCHLD were ignored, there would be nothing to wait for. */
+    /* SIGPIPE would kill us if nobody reads the log, SIGXFSZ if its file has reached RLIMIT_FSIZE. If
+     * SIGCHLD were ignored, children could not be waited for. */
     if (sigaction(SIGPIPE, &ignore, &before->pipe) != 0 ||
         sigaction(SIGXFSZ, &ignore, &before->size) != 0 ||
         sigaction(SIGCHLD, &usual, &before->child) != 0 ||
@@ -58,7 +58,8 @@ int monitor_take_signals(int *signals)
     return *signals < 0 ? -errno : 0;
 }
 
-/* The fork is the last thing that can fail: a gate that runs is served. */
+/* Forks the gate. The fork comes last, so that nothing can fail once a gate runs. Returns 0 or a negative
+ * errno. */
 static int fork_gate(struct session *s, monitor_gate *gate)
 {
     int ends[2];
@@ -88,7 +89,7 @@ static int fork_gate(struct session *s, monitor_gate *gate)
     return 0;
 }
 
-/* Whether this peer may send a PROXY header: if not, nothing of what it says is read. */
+/* False if PROXY headers are expected and this peer is no trusted proxy. Then logs why; no byte of it is read. */
 static bool peer_may_connect(struct session *s)
 {
     if (!s->o->proxy_protocol || policy_trusts_proxy(s->o, s->c))
@@ -106,8 +107,8 @@ static bool peer_may_connect(struct session *s)
     return false;
 }
 
-/* Makes what is needed for this connection alone. Without STARTTLS nothing works without certificates; with
- * it, the lobby can still say why. Returns 0 or the exit status. */
+/* Prepares keys, account and jail for this one connection. Unusable certificates are fatal only without
+ * STARTTLS: the lobby can tell its client. Returns 0 or the exit status. */
 static int make_provision(struct provision *p, const struct options *o)
 {
     int status = provision_prepare(p, o);
@@ -118,7 +119,7 @@ static int make_provision(struct provision *p, const struct options *o)
     return p->have_tls || o->starttls != NULL ? 0 : EX_CONFIG;
 }
 
-/* Takes over what has been made, or borrows what a listener keeps for all. Returns 0 or the exit status. */
+/* Takes the provision over, or borrows its keys if they are a listener's. Returns 0 or the exit status. */
 static int take_provision(struct session *s, const struct provision *p)
 {
     s->account = p->account;
@@ -132,7 +133,7 @@ static int take_provision(struct session *s, const struct provision *p)
     return 0;
 }
 
-/* Everything up to two running processes. Returns 0 or the exit status. */
+/* Prepares everything and forks the gate. Returns 0 or the exit status. */
 static int set_up(struct session *s, monitor_gate *gate, struct ucspi *handler_side,
                   const struct provision *given)
 {
@@ -158,7 +159,7 @@ static int set_up(struct session *s, monitor_gate *gate, struct ucspi *handler_s
 
 static void gate_reaped(struct session *s, int status)
 {
-    /* What it sent before it ended is still to be read. */
+    /* Reads the messages that the gate sent before it ended. */
     while (s->gate >= 0 && answer_one(s))
         ;
     io_close(&s->gate);
@@ -168,7 +169,7 @@ static void gate_reaped(struct session *s, int status)
     else if (WIFSIGNALED(status) && s->phase != PHASE_ENDED && !s->gate_process.we_signalled)
         log_error("the gate was killed by signal %d (%s)", WTERMSIG(status),
                   strsignal(WTERMSIG(status)));
-    /* What its last message could not say, its exit status may. */
+    /* If the gate could not send its last message, its exit status may tell why. */
     bool refused = WIFEXITED(status) && WEXITSTATUS(status) == EX_OSERR;
     if (s->phase != PHASE_ENDED)
         session_set_ending(s, refused ? ENDING_SYSTEM : ENDING_GATE_DIED);
@@ -179,7 +180,7 @@ static void handler_reaped(struct session *s, int status)
 {
     s->handler_result = handler_status(status);
     trace_ended_handler(s->handler_since, s->handler_result);
-    /* SIGPIPE is how many programs learn that their client has gone. */
+    /* Many programs end by SIGPIPE when their client has gone. */
     if (WIFSIGNALED(status) && !s->handler.we_signalled && WTERMSIG(status) != SIGPIPE)
         log_error("handler %s was killed by signal %d (%s)", s->o->handler[0], WTERMSIG(status),
                   strsignal(WTERMSIG(status)));
@@ -188,8 +189,7 @@ static void handler_reaped(struct session *s, int status)
         log_error("cannot tell the gate that the handler has exited: %s", strerror(-rc));
 }
 
-/* Reaps a child that has ended. One that can't be waited for is none of ours any more: it counts as one
- * that the system has ended. */
+/* Reaps a child. True if it has ended, or cannot be waited for, which is a failure of the system. */
 static bool has_ended(struct session *s, struct child *c, int *status, int options)
 {
     int rc = child_reap(c, options, status);
@@ -210,20 +210,20 @@ static void reap(struct session *s, int options)
         gate_reaped(s, status);
 }
 
-/* SIGTERM, or something that makes going on impossible: what is in flight is delivered, nothing new is
- * taken. */
+/* Ends the connection in order, on SIGTERM or after a failure: the handler's last output is still delivered,
+ * and the client's input is read no more. */
 static void stop(struct session *s, enum ending ending)
 {
     if (s->stopping)
         return;
-    /* Perhaps the gate is through already, and says so. */
+    /* Perhaps the gate has reported the end already. */
     while (s->gate >= 0 && answer_one(s))
         ;
     s->stopping = true;
     session_set_ending(s, ending);
     s->handler.term_at = 0;
     s->handler.kill_at = io_deadline(session_grace(s));
-    /* The gate gets the time to tell its client about the handler's end. */
+    /* The gate needs time to end the connection after the handler has ended. */
     s->gate_process.kill_at = s->handler.kill_at + GATE_LAST_MS;
     child_signal(&s->handler, SIGTERM);
     if (s->gate < 0)
@@ -244,7 +244,7 @@ static void take_signal(struct session *s)
     }
 }
 
-/* Without poll(2) nothing can be waited for but the end. Once, it may have been bad luck. */
+/* Handles a failure of poll(2). The first time stops in order; the second time kills all children. */
 static void poll_failed(struct session *s, int error)
 {
     log_error("poll: %s: connection ended", strerror(error));
@@ -291,7 +291,7 @@ static void watch(struct session *s)
     child_close_errors(&s->handler, &s->errors);
 }
 
-/* Lets the gate begin, if it has anything to begin with. */
+/* Lets the gate begin; or ends it, if certificates or handler are missing. */
 static void begin_gate(struct session *s)
 {
     if (!s->have_tls && s->o->starttls == NULL)
@@ -307,7 +307,7 @@ static void begin_gate(struct session *s)
         session_lost_gate(s, "speak to the gate", rc);
 }
 
-/* Ends a connection that could not be set up. Returns the exit status. */
+/* Ends a connection for which there is no gate. Returns the exit status. */
 static int end_without_gate(struct session *s, int status)
 {
     vault_wipe(&s->vault);
@@ -346,7 +346,7 @@ int monitor_run(struct connection *c, const struct options *o, const struct sign
     int status = set_up(&s, gate, &handler_side, given);
     if (status != 0)
         return end_without_gate(&s, status);
-    /* The gate has been forked: now keys may be decoded. */
+    /* Keys may be decoded only now: the gate has been forked, so it gets no copy. */
     s.have_tls = s.have_tls && vault_unlock(&s.vault, o, false) == 0;
     if (s.have_tls && !tickets_wanted(o) && o->tickets != NULL)
         log_detail("--tickets=%s: not used, since clients are asked for certificates", o->tickets);

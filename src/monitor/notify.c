@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A path, or behind an at sign an abstract name. Returns 0 or -EINVAL. */
+/* Sets the address: a path, or @ and an abstract name. Returns 0 or -EINVAL. */
 static int set_address(struct notify *n, const char *name)
 {
     size_t len = strlen(name);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What is the same for every connection: keys, client CAs, accounts, the jail. inetd mode makes it for one
- * connection, wait mode once for all monitors. */
+/* Keys, client CAs, account and jail, which are the same for every connection. inetd mode prepares them for its
+ * one connection, wait mode once for all monitors. */
 #ifndef POSTERN_PROVISION_H
 #define POSTERN_PROVISION_H
 
@@ -13,19 +13,19 @@
 
 struct provision {
     struct vault vault;
-    bool have_tls;          /* the vault can be used */
+    bool have_tls;          /* the vault has usable certificates and keys */
     struct trust trust;     /* for client certificates */
     struct account account; /* of --handler-user */
     struct jail jail;
 };
 
-/* Makes account and jail, and logs what is allowed though it should not be. Returns 0, or logs one line and
+/* Prepares account and jail. Logs a warning if TLS 1.0 or 1.1 is allowed. Returns 0, or logs one line and
  * returns the exit status. */
 int provision_prepare(struct provision *p, const struct options *o);
 
-/* Reads certificates, keys, ticket keys and client CAs; no key is decoded. Without ticket keys sessions
- * can't be resumed, which is no reason to fail. Returns 0, or logs one line and returns a negative errno:
- * then nothing is left to wipe. */
+/* Reads certificates, keys, ticket keys and client CAs. Decodes no key. Ticket keys that cannot be read are
+ * logged, but are no failure: sessions are not resumed then. Returns 0; the caller wipes *v and frees *t. Or
+ * logs one line and returns a negative errno; then there is nothing to wipe. */
 int provision_read(struct vault *v, struct trust *t, const struct options *o);
 
 #endif

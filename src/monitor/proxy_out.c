@@ -17,7 +17,7 @@ static bool is_ip(const struct peer *p)
     return p->family == AF_INET || p->family == AF_INET6;
 }
 
-/* What can't be told in version 1 is UNKNOWN. */
+/* Version 1 says UNKNOWN for ends that are not both IP addresses. */
 static size_t build_v1(uint8_t *buf, const struct peer *client, const struct peer *server)
 {
     bool v4 = client->family == AF_INET && server->family == AF_INET;
@@ -33,7 +33,7 @@ static size_t build_v1(uint8_t *buf, const struct peer *client, const struct pee
     return n > 0 && n < PROXY_OUT_BYTES_MAX ? (size_t)n : 0;
 }
 
-/* A header of version 2 that grows. PROXY_OUT_BYTES_MAX has room for all that is put into it. */
+/* A header of version 2 under construction. PROXY_OUT_BYTES_MAX bytes are enough for all parts. */
 struct growing {
     uint8_t *buf;
     size_t len;
@@ -68,7 +68,7 @@ static void put_address(struct growing *g, const struct peer *p, bool v4)
     put(g, p->bytes, p->family == AF_INET ? 4 : 16);
 }
 
-/* Sections 2.2.2 and 2.2.6. */
+/* Adds server name, TLS version and the client certificate's name (sections 2.2.2 and 2.2.6). */
 static void put_facts(struct growing *g, const struct facts *facts)
 {
     const struct client_facts *c = &facts->client;
@@ -76,7 +76,7 @@ static void put_facts(struct growing *g, const struct facts *facts)
     uint8_t has = HAS_SSL;
     if (verified)
         has |= facts->resumed ? HAS_CERT_IN_SESSION : HAS_CERT_NOW | HAS_CERT_IN_SESSION;
-    /* Four bytes of `verify': zero stands for a certificate that has been found good. */
+    /* The first byte says what there is, the other four are `verify': 0 for a good certificate. */
     uint8_t ssl[5 + 2 * PROXY_TLV_HEAD + sizeof facts->version + sizeof c->common_name] = {
         has, 0, 0, 0, verified ? 0 : 1};
     struct growing inner = {ssl, 5};
@@ -137,12 +137,12 @@ int proxy_out_send(struct handler *h, enum proxy_out version, const struct conne
     size_t len = proxy_out_build(buf, version, &c->client, &c->server, facts);
     ssize_t n = len == 0 ? 0 : io_write(h->in, buf, len);
 
-    /* An empty pipe has room for it. That a handler has closed its input, the relay finds out. */
+    /* An empty pipe has room for it. -EPIPE is no failure here: the relay will notice it, too. */
     if (n == (ssize_t)len || n == -EPIPE)
         return 0;
     log_error("cannot give the handler its PROXY header (--proxy-out): %s",
               n < 0 ? strerror((int)-n) : "no room");
-    /* Without it, it would take the client's own words for one. */
+    /* A handler without the header would take the client's first bytes for one. */
     handler_close(h);
     return n < 0 ? (int)n : -ENOSPC;
 }

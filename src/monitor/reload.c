@@ -13,7 +13,7 @@
 
 #define LOOK_EVERY_SECONDS 1
 
-/* The files that are read once for all connections. */
+/* Lists the files that are read once for all connections. Returns how many. */
 static size_t list_files(const struct options *o, const char *files[RELOAD_FILES_MAX])
 {
     const char *const others[] = {o->key_pass_file, o->tickets, o->client_ca, o->crl};
@@ -30,7 +30,7 @@ static size_t list_files(const struct options *o, const char *files[RELOAD_FILES
     return n;
 }
 
-/* A file that isn't there has a stamp of zeros. */
+/* Reads the stamps of all files. A file that is not there has zeros. */
 static void read_stamps(const struct options *o, struct stamp stamps[RELOAD_FILES_MAX])
 {
     const char *files[RELOAD_FILES_MAX];
@@ -117,7 +117,7 @@ int reload_finish(struct reload *r, int wait_status, struct vault *v, struct tru
         return -EINVAL;
     if (provision_read(&fresh, &fresh_trust, r->o) < 0)
         return -EINVAL;
-    /* What has been tried must be what has been read. */
+    /* Makes sure that the files which were read are those which were tried. */
     read_stamps(r->o, now);
     bool changed = !same_stamps(now, r->stamps);
     if (changed || vault_lend(&fresh) < 0) {

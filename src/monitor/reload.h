@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Wait mode: certificate, key and ticket files are read once for all connections, and again when they have
- * changed. A process of its own tries the new ones first, for whoever decodes a key has traces of it
- * in memory, and the listener's memory is every gate's. */
+/* Wait mode: reads certificate, key and ticket files once for all connections, and again when they have
+ * changed. A child process tries new files first. It decodes the keys, which leaves traces in its memory. The
+ * listener must not decode any, since every gate inherits its memory. */
 #ifndef POSTERN_RELOAD_H
 #define POSTERN_RELOAD_H
 
@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-/* What tells one version of a file from another. */
+/* Tells one version of a file from another. All zeros: there is no such file. */
 struct stamp {
     dev_t device;
     ino_t inode;
@@ -26,22 +26,21 @@ struct stamp {
 
 struct reload {
     const struct options *o;
-    struct stamp stamps[RELOAD_FILES_MAX]; /* of the files that were tried last */
+    struct stamp stamps[RELOAD_FILES_MAX]; /* of the files as they were tried last */
     pid_t trial;                           /* the process that tries them; 0: none */
-    io_time next_look;                     /* when the files are looked at again */
+    io_time next_look;                     /* when the files are compared again */
 };
 
-/* True if the files have changed since they were tried. They are looked at once a second at most. */
+/* True if the files have changed since they were tried. Compares them once a second at most. */
 bool reload_is_due(struct reload *r);
 
-/* Starts the process that tries the files; it logs what is wrong with them. Returns 0, or logs one line
- * and returns a negative errno. */
+/* Starts the process that tries the files, if none runs. That process logs what is wrong with them. Returns 0,
+ * or logs one line and returns a negative errno. */
 int reload_begin(struct reload *r);
 
-/* To be called with the wait(2) status of that process. Puts the new certificates, keys and ticket keys,
- * ready to be lent, in the place of *v, and what client certificates are judged by in that of *t, if they
- * can be used. Returns 0; -EAGAIN when the files have changed once
- * more and reload_begin() is to be called again; or -EINVAL: both are as before. */
+/* Replaces *v and *t by the new files, if they are good. To be called with the wait(2) status of the process
+ * that tried them. Returns 0; -EAGAIN if the files have changed again, so that reload_begin() has to be called
+ * again; or -EINVAL if they cannot be used. Except for 0, *v and *t stay as they were. */
 int reload_finish(struct reload *r, int wait_status, struct vault *v, struct trust *t);
 
 #endif

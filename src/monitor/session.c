@@ -14,8 +14,8 @@
 
 extern char **environ;
 
-#define SLACK_SECONDS 10 /* over its own limits before the gate is killed */
-#define LAST_SECONDS 10  /* for whoever should be gone and is not, where --timeout-grace is 0 */
+#define SLACK_SECONDS 10 /* that the gate may exceed its time-outs before it is killed */
+#define LAST_SECONDS 10  /* from SIGTERM to SIGKILL where --timeout-grace is 0 */
 
 void session_set_ending(struct session *s, enum ending ending)
 {
@@ -39,7 +39,7 @@ void session_set_gate_deadline(struct session *s)
     if (s->phase == PHASE_ENDED || s->gate < 0)
         *kill_at = io_deadline(SLACK_SECONDS);
     else if (s->phase == PHASE_SESSION && s->left_lobby && o->ucspi_tls)
-        return; /* the session is the handler's, which keeps no time of ours */
+        return; /* no limit: the handler talks to the client itself, and has time-outs of its own */
     else if (s->phase == PHASE_SESSION && o->timeout_session != 0)
         *kill_at = io_deadline(o->timeout_session + 2 * session_grace(s) + SLACK_SECONDS);
     else if (s->phase < PHASE_SESSION && !o->ucspi_tls && o->timeout_handshake != 0 &&
@@ -67,7 +67,7 @@ void session_end_gate(struct session *s, enum ending ending)
 
 void session_lost_gate(struct session *s, const char *what, int error)
 {
-    /* A gate that doesn't read, or sends what can't be read, has broken a rule. */
+    /* -EAGAIN: the gate does not read. -EMSGSIZE: it has sent a message that is too long. */
     bool its_fault = error == -EAGAIN || error == -EMSGSIZE;
 
     if (error == -EPIPE)
@@ -105,7 +105,7 @@ int session_start_handler(struct session *s, const struct facts *facts, const st
     };
 
     environment_copy(&e, environ);
-    /* The launcher's names are those of proxy and proxied connection. */
+    /* The launcher has looked up the proxy's host names, not the client's. */
     if (s->c->proxied) {
         environment_remove(&e, "TCPREMOTEHOST");
         environment_remove(&e, "TCPLOCALHOST");

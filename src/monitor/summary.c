@@ -15,7 +15,7 @@ static const char *start_word(const struct session *s)
     return s->left_lobby ? "plaintext" : "starttls";
 }
 
-/* The summary under construction. */
+/* The fields of the summary, and the texts of its numbers. */
 struct summary {
     struct log_field fields[24];
     size_t count;
@@ -29,13 +29,14 @@ static void add_text(struct summary *m, const char *name, const char *text)
         m->fields[m->count++] = (struct log_field){.name = name, .text = text};
 }
 
-/* What is empty is not there. */
+/* Adds a field, unless its text is empty. */
 static void add_if(struct summary *m, const char *name, const char *text)
 {
     if (*text != '\0')
         add_text(m, name, text);
 }
 
+/* Adds a number. Returns its text, which the caller may change. */
 static char *add_number(struct summary *m, const char *name, unsigned long long number)
 {
     char *text = m->numbers[m->number_count++];
@@ -49,7 +50,8 @@ static void add_facts(struct summary *m, const struct facts *f)
 {
     add_text(m, "tls", f->version);
     add_text(m, "cipher", f->cipher);
-    add_if(m, "group", f->group); /* a session resumed in TLS 1.2 has exchanged no keys */
+    add_if(m, "group",
+           f->group); /* empty for a session resumed in TLS 1.2, which exchanges no keys */
     add_if(m, "sni", f->name);
     add_if(m, "alpn", f->alpn);
     add_text(m, "resumed", f->resumed ? "yes" : "no");

@@ -7,12 +7,12 @@
 
 #include <string.h>
 
-#define NOTES_MAX 40      /* lines that one gate may write: some 20 are its most, with -v */
-#define NOTE_TEXT_MAX 512 /* bytes of each */
+#define NOTES_MAX 40      /* lines that one gate may write; with -v it needs some 20 */
+#define NOTE_TEXT_MAX 512 /* bytes of a line */
 
 void take_left_lobby(struct session *s, struct message_reader *r)
 {
-    /* With --ucspi-tls the handler has the plaintext to itself, and no other client stays there. */
+    /* From PHASE_OPENING a client may only stay in plaintext with --ucspi-tls. */
     if (s->phase == PHASE_OPENING && !s->o->ucspi_tls) {
         session_refuse_message(s, r);
         return;
