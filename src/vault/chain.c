@@ -28,7 +28,7 @@ static void add_name(struct chain *c, const char *name, size_t len)
         (void)snprintf(c->names + used, sizeof c->names - used, "%s%s", used > 0 ? "," : "", shown);
 }
 
-/* A library without its OpenSSL layer has a certificate's names backwards. */
+/* Reverses the list of names. A library without its OpenSSL layer keeps them backwards. */
 static void put_names_in_order(DecodedCert *d)
 {
 #if !defined(OPENSSL_EXTRA) || defined(WOLFSSL_ALT_NAMES_NO_REV)
@@ -46,7 +46,7 @@ static void put_names_in_order(DecodedCert *d)
 #endif
 }
 
-/* What the leaf tells: its key, dates and names. */
+/* Copies key, dates and names of the leaf into *c. Returns 0, or logs one line and returns -EINVAL. */
 static int take_leaf(struct chain *c, const char *file, const DecodedCert *d,
                      const struct certificate *read, const uint8_t *der)
 {
@@ -70,7 +70,7 @@ static int take_leaf(struct chain *c, const char *file, const DecodedCert *d,
         log_error("%s: the first certificate has a key that is not RSA, ECDSA or Ed25519", file);
         return -EINVAL;
     }
-    /* The decoder copies some kinds of keys; what is wanted is the place in the certificate. */
+    /* The decoder copies some kinds of keys, so publicKey need not point into the certificate. */
     const uint8_t *at = memmem(der, d->maxIdx, d->publicKey, d->pubKeySize);
     if (at == NULL) {
         log_error("%s: the first certificate's key can't be found in it", file);
@@ -91,13 +91,13 @@ static int take_leaf(struct chain *c, const char *file, const DecodedCert *d,
     return 0;
 }
 
-/* What of a certificate decides its place in the chain. */
+/* A certificate of the file: the facts that decide on its place in the chain. */
 struct place {
-    size_t at; /* where in the chain's DER it stands */
+    size_t at; /* its place in chain.der */
     size_t len;
-    uint8_t subject[KEYID_SIZE]; /* hashes of the names */
+    uint8_t subject[KEYID_SIZE]; /* the library's hash of the subject's name */
     uint8_t issuer[KEYID_SIZE];
-    char name[80];
+    char name[80]; /* of the subject, for the log */
 };
 
 static bool issued(const struct place *issuer, const struct place *p)
@@ -110,7 +110,7 @@ static bool is_root(const struct place *p)
     return issued(p, p);
 }
 
-/* Judges a certificate by itself, number from 1. */
+/* Judges one certificate and fills in *p. number: from 1. Returns 0, or logs one line and returns -EINVAL. */
 static int judge(struct chain *c, const char *file, unsigned number, struct place *p)
 {
     const uint8_t *der = c->der + p->at;
@@ -134,7 +134,7 @@ static int judge(struct chain *c, const char *file, unsigned number, struct plac
     memcpy(p->subject, d.subjectHash, KEYID_SIZE);
     memcpy(p->issuer, d.issuerHash, KEYID_SIZE);
     (void)log_sentence(p->name, sizeof p->name, d.subject, strnlen(d.subject, sizeof d.subject));
-    /* Nobody checks the signature of a root that is not the server's own. */
+    /* Clients do not check a root's signature, unless the root is the server's own certificate. */
     if (read.weak_signature && !(number > 1 && is_root(p))) {
         log_error("%s: certificate %u (%s) is signed with MD5 or SHA-1, which clients refuse: get "
                   "a new one",
@@ -153,8 +153,7 @@ out:
     return rc;
 }
 
-/* The number of the certificate that comes after number i, of those that are not yet `taken`;
- * count if there is none. */
+/* Returns the index of the issuer of certificate i, among those not yet `taken`; count if there is none. */
 static size_t find_issuer(const struct place *places, size_t count, size_t i, const bool *taken)
 {
     size_t k = 0;
@@ -164,7 +163,7 @@ static size_t find_issuer(const struct place *places, size_t count, size_t i, co
     return k;
 }
 
-/* The server's own certificate: the one that has issued none of the others. */
+/* Returns the index of the server's own certificate, which has issued none of the others. */
 static size_t find_leaf(const struct place *places, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -177,7 +176,7 @@ static size_t find_leaf(const struct place *places, size_t count)
     return 0;
 }
 
-/* Says which order would have been right, and what has no place in it. */
+/* Logs the right order of the certificates, and which of them do not belong to the chain. */
 static void explain_order(const char *file, const struct place *places, size_t count)
 {
     bool taken[CHAIN_MAX] = {false};
@@ -199,6 +198,7 @@ static void explain_order(const char *file, const struct place *places, size_t c
               file, order, used > 0 ? "; these do not belong to it: " : "", others);
 }
 
+/* Judges each certificate and their order. Returns 0, or logs one line and returns -EINVAL. */
 static int judge_all(struct chain *c, const char *file, struct place *places)
 {
     int rc = 0;
@@ -218,7 +218,7 @@ static int judge_all(struct chain *c, const char *file, struct place *places)
     return rc;
 }
 
-/* Decodes all certificates of the text, one behind the other. */
+/* Decodes the base64 of all certificates into chain.der. Returns 0, or logs one line and returns -EINVAL. */
 static int take_all(struct chain *c, const char *file, struct place *places, const uint8_t *text,
                     size_t len)
 {
@@ -257,7 +257,7 @@ int chain_take(struct chain *c, const char *file, const uint8_t *text, size_t le
     int rc;
 
     memset(c, 0, sizeof *c);
-    /* Base64 takes four bytes for three: the text's length is room enough. */
+    /* Base64 makes four bytes of three, so the DER is shorter than the text. */
     c->der = malloc(len + 1);
     if (c->der == NULL) {
         log_error("%s: out of memory", file);
@@ -299,7 +299,7 @@ bool chain_is_issued_by(const struct chain *c, const uint8_t *text, size_t len)
     return found;
 }
 
-/* RFC 6125 section 6.4.3: a star stands for one whole label, the first. */
+/* True if a name of a certificate matches. A star stands for the first label (RFC 6125 section 6.4.3). */
 static bool name_matches(const char *pattern, size_t len, const char *name)
 {
     if (len > 2 && pattern[0] == '*' && pattern[1] == '.') {

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Writes a distinguished name in printable form. Returns text. */
 static char *show_name(char *text, size_t size, struct der name)
 {
     char shown[160];
@@ -19,7 +20,8 @@ static char *show_name(char *text, size_t size, struct der name)
     return log_sentence(text, size, shown, strlen(shown));
 }
 
-/* Judges one certificate of the file. */
+/* Judges one certificate of the file, number from 1. Counts it in *valid if it is valid today. Returns 0, or
+ * logs one line and returns -EINVAL. */
 static int judge_authority(const char *file, unsigned number, struct der one, time_t now,
                            unsigned *valid)
 {
@@ -31,7 +33,7 @@ static int judge_authority(const char *file, unsigned number, struct der one, ti
         return -EINVAL;
     }
     (void)show_name(name, sizeof name, c.subject);
-    /* Whoever has the key of a certificate in this file can make certificates for any name. */
+    /* The owner of a key in this file can make certificates for any name. A client must not be one. */
     if (c.version != 3 || !c.is_ca || !c.may_certify) {
         log_error("%s: certificate %u (%s) is no CA's (%s): a CA's certificate belongs here, not a "
                   "client's",
@@ -56,7 +58,7 @@ static int judge_authority(const char *file, unsigned number, struct der one, ti
     return 0;
 }
 
-/* Judges one revocation list. */
+/* Judges one revocation list, number from 1. Returns 0, or logs one line and returns -EINVAL. */
 static int judge_list(const char *file, unsigned number, struct der one, time_t now)
 {
     struct revocation_list l;
@@ -84,7 +86,8 @@ static int judge_list(const char *file, unsigned number, struct der one, time_t 
     return 0;
 }
 
-/* Takes the next block of this label off *text. Returns 1, 0 if there is none left, or -EINVAL. */
+/* Decodes the next PEM block of this label into der, and moves *text behind it. *der_len: the room, then the
+ * length. Returns 1, 0 if there is none left, or -EINVAL. */
 static int take_block(const char *label, const uint8_t **text, size_t *len, uint8_t *der,
                       size_t *der_len)
 {
@@ -97,7 +100,8 @@ static int take_block(const char *label, const uint8_t **text, size_t *len, uint
     return found > 0 && pem_decode(&b, der, der_len) < 0 ? -EINVAL : found;
 }
 
-/* Takes all PEM blocks of a label out of a file, as DER. *der is the caller's to free. */
+/* Decodes all PEM blocks of a label from a file. The caller frees *der, even after a failure. Returns 0, or
+ * logs one line and returns a negative errno. */
 static int read_blocks(const char *file, const char *label, size_t max, uint8_t **der, size_t *len)
 {
     uint8_t *text = malloc(max);
@@ -112,7 +116,7 @@ static int read_blocks(const char *file, const char *label, size_t max, uint8_t 
         rc = certs_read_file(file, false, text, max, &left);
     const uint8_t *at = text;
     size_t size = left;
-    /* Base64 takes four bytes for three: the text's length is room enough. */
+    /* Base64 makes four bytes of three, so the DER is shorter than the text. */
     if (rc == 0 && (*der = malloc(size + 1)) == NULL)
         rc = -ENOMEM;
     while (rc == 0) {
@@ -183,7 +187,7 @@ int trust_read(struct trust *t, const struct options *o)
     return rc;
 }
 
-/* True if somebody of this name is there: as the subject of a CA, or as the issuer of a list. */
+/* True if a CA of this name is in --client-ca. */
 static bool has_authority(const struct trust *t, struct der name)
 {
     struct certificate c;
@@ -195,6 +199,7 @@ static bool has_authority(const struct trust *t, struct der name)
     return false;
 }
 
+/* True if a revocation list of this issuer is in --crl. */
 static bool has_list(const struct trust *t, struct der name)
 {
     struct revocation_list l;

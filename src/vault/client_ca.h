@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Client CAs and revocation lists (--client-ca, --crl): reads and judges the files. */
+/* Reads client CAs and revocation lists (--client-ca, --crl) and judges them. */
 #ifndef POSTERN_CLIENT_CA_H
 #define POSTERN_CLIENT_CA_H
 
@@ -14,21 +14,22 @@
 #define TRUST_AUTHORITIES_MAX ((size_t)1024 * 1024)
 #define TRUST_LISTS_MAX ((size_t)16 * 1024 * 1024)
 
-/* Reads both files; without --client-ca there is nothing to read. A broken file must not make a service
- * for certain clients one for all, so refused is: what can't be read or holds nothing, what is no CA's
- * certificate or has RSA below 2048 bits, CAs that have all expired, a list that is overdue or no whole
- * list. An expired CA among others is logged and kept; it vouches for nobody.
- * Returns 0 and *t, which trust_free() frees, or logs one line and returns a negative errno. */
+/* Reads the files of --client-ca and --crl. Without --client-ca there is nothing to read.
+ * Refuses a file that cannot be read or is empty; a certificate that is no CA's, or has RSA below 2048 bits;
+ * CAs that have all expired; a revocation list that is overdue or covers only a part. Otherwise a broken file
+ * could let in clients that it should keep out. An expired CA among others is logged and kept, but its clients
+ * are refused. Returns 0; trust_free() frees *t. Or logs one line and returns a negative errno. */
 int trust_read(struct trust *t, const struct options *o);
 
-/* What --check tells of each. */
+/* A client CA, for --check. */
 struct authority {
-    char name[160]; /* fit for the log */
+    char name[160]; /* printable */
     time_t not_before;
     time_t not_after;
-    bool has_list;
+    bool has_list; /* --crl has its revocation list */
 };
 
+/* A revocation list, for --check. */
 struct revocations {
     char issuer[160];
     time_t this_update;
@@ -36,7 +37,8 @@ struct revocations {
     bool known;         /* its issuer is in --client-ca */
 };
 
-/* Take the next one: *rest begins as all of them. False at the end. */
+/* Read the next CA or list from *rest and move *rest behind it. *rest begins as trust_authorities() or
+ * trust_lists(). Return false at the end. */
 bool trust_next_authority(const struct trust *t, struct der *rest, struct authority *a);
 bool trust_next_list(const struct trust *t, struct der *rest, struct revocations *r);
 

@@ -91,6 +91,7 @@ bool certs_is_host_name(const char *name)
            strstr(name, "..") == NULL;
 }
 
+/* True unless the file does not exist. An error such as EACCES is found, and logged, on reading. */
 static bool is_there(const char *file)
 {
     return access(file, F_OK) == 0 ||
@@ -114,7 +115,7 @@ bool certs_find_name(const char *dir, const char *name, struct name_files *f)
         return false;
     if (certs_find_folder(dir, name, f))
         return true;
-    /* The folder _.example.org is for *.example.org: one label, and not the whole name. */
+    /* The folder _.example.org is for *.example.org, where the star is one label. */
     const char *dot = strchr(name, '.');
     if (dot == NULL)
         return false;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Certificate and key files: which for which name, reading, permissions, faults explained. */
+/* Finds and reads certificate and key files, and checks their permissions. */
 #ifndef POSTERN_CERTS_H
 #define POSTERN_CERTS_H
 
@@ -15,7 +15,7 @@
 /* The most bytes of an OCSP response. */
 #define CERTS_STAPLE_MAX 16384
 
-/* Reads a whole file of at most size bytes. `secret`: refuses a file that others may read.
+/* Reads a whole file of at most size bytes. secret: refuses a file that others may read or change.
  * Returns 0, or logs one line and returns a negative errno. */
 int certs_read_file(const char *file, bool secret, uint8_t *text, size_t size, size_t *len);
 
@@ -26,9 +26,8 @@ enum key_form {
     KEY_FORM_OLD_ENCRYPTED /* PEM with OpenSSL's old headers */
 };
 
-/* Takes the private key out of a file's text, as its form says, into key, at most CERTS_KEY_MAX
- * bytes. What it copies of the key goes nowhere else, and nothing is decrypted.
- * Returns 0, or logs one line and returns -EINVAL. */
+/* Copies the private key from a file's text to `key`, which has CERTS_KEY_MAX bytes. *form says in which form it
+ * is then. Makes no other copy and decrypts nothing. Returns 0, or logs one line and returns -EINVAL. */
 int certs_take_key(const char *file, const uint8_t *text, size_t len, uint8_t *key, size_t *key_len,
                    enum key_form *form);
 
@@ -38,16 +37,17 @@ struct name_files {
     char key[PATH_MAX];
 };
 
-/* True for what may stand in a path: a host name in lower case, IDNA's A-labels included, which never
- * begins or ends with a dot and has none beside another. */
+/* True for a host name in lower case, whose characters are [a-z0-9.-]. It may be part of a path: it neither
+ * begins nor ends with a dot, and has no two dots in a row. */
 bool certs_is_host_name(const char *name);
 
-/* The files of a folder of DIR. Returns true if there is a certificate; logs nothing. */
+/* Puts the paths of certificate and key in a folder of DIR into *f. True if the certificate is there. Logs
+ * nothing. */
 bool certs_find_folder(const char *dir, const char *folder, struct name_files *f);
 
-/* Finds the files for a server name in certbot's layout: DIR/NAME/fullchain.pem and privkey.pem, else
- * those of the wildcard folder DIR/_.PARENT. Whatever is no host name in lower case has none: nothing
- * but [a-z0-9.-] ever reaches a path. Returns true if there is such a folder; logs nothing. */
+/* Finds the files for a server name in certbot's layout: DIR/NAME/fullchain.pem and privkey.pem, else those of
+ * the wildcard folder DIR/_.PARENT. Puts their paths into *f. False if there are none, or if `name` is no host
+ * name in lower case. Logs nothing. */
 bool certs_find_name(const char *dir, const char *name, struct name_files *f);
 
 #endif

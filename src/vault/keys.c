@@ -14,21 +14,21 @@
 #include <wolfssl/wolfcrypt/rsa.h>
 
 #define CHECK_MAX 1024
-#define TABLE_POINTS ((size_t)256) /* the library's, if not built otherwise (FP_LUT) */
+#define TABLE_POINTS ((size_t)256) /* in the library's table, as it is usually built (FP_LUT) */
 
-/* How deep the library's functions go at most, as measured with a margin: RSA's with numbers of 4096
- * bits on the stack, and the others'. */
+/* The most bytes of stack that the library's functions use, measured, with a margin. RSA keeps numbers of 4096
+ * bits there. */
 #define STACK_RSA ((size_t)128 * 1024)
 #define STACK_OTHER ((size_t)24 * 1024)
 
-/* The functions that decode or use a key leave parts of it on the stack: every one is noinline, and whoever
- * calls it calls this next. */
+/* Wipes the stack below the caller. A function that decodes or uses a key leaves parts of it there. So each of
+ * them is noinline, and its caller calls this next. */
 static void wipe_stack(enum key_kind kind)
 {
     memory_wipe_stack(kind == KEY_RSA ? STACK_RSA : STACK_OTHER);
 }
 
-/* A decoded private key; free with release(). */
+/* A decoded private key. release() frees and wipes it. */
 struct key {
     enum key_kind kind;
     union {
@@ -64,7 +64,7 @@ static int decode_ed25519(ed25519_key *ed, const uint8_t *der, word32 len)
     return error;
 }
 
-/* Returns 0 or wolfSSL's error; in the end the key is to be released either way. */
+/* Decodes a key. The caller calls release(), even after a failure. Returns 0 or wolfSSL's error. */
 static int decode_key(struct key *k, enum key_kind kind, struct bytes der)
 {
     word32 at = 0, len = (word32)der.len;
@@ -86,7 +86,7 @@ static int decode_key(struct key *k, enum key_kind kind, struct bytes der)
     }
 }
 
-/* The public half of a key as it stands in a certificate: modulus or point. */
+/* Writes the key's public half as it stands in a certificate: modulus or point. Returns 0 or wolfSSL's error. */
 static int public_half(struct key *k, bool thorough, uint8_t *out, word32 *len)
 {
     uint8_t exponent[16];
@@ -140,7 +140,7 @@ static __attribute__((noinline)) bool decrypt(uint8_t *key, size_t *len, enum ke
             memcpy(key, der, (size_t)n);
         explicit_bzero(der, sizeof der);
     }
-    /* A wrong password shows only in that nothing of sense comes out. */
+    /* A wrong password gives random bytes, which do not begin like a key. */
     if (n <= 0 || key[0] != (ASN_SEQUENCE | ASN_CONSTRUCTED))
         return false;
     *len = (size_t)n;
@@ -165,7 +165,7 @@ enum key_match keys_match(struct bytes der, const struct chain *c, bool thorough
     return result;
 }
 
-/* A faulty RSA signature gives the key away: none leaves unchecked. */
+/* Signs and verifies. A faulty RSA signature would reveal the key, so none leaves unchecked. */
 static int sign_rsa_pkcs1(RsaKey *rsa, WC_RNG *rng, struct bytes data, struct signature *sig)
 {
     uint8_t check[CHECK_MAX];
@@ -269,7 +269,8 @@ bool keys_sign(const struct key_der *key, enum sign_as how, struct bytes data,
 void keys_reserve_heap(enum key_kind kind)
 {
 #ifdef FP_ECC
-    /* Laid out and set to zero at the first use of a point, and filled at the second, which never comes. */
+    /* The library allocates a table at the first use of a point. It fills the table at the second use, which
+     * never comes. */
     if (kind == KEY_ECDSA)
         memory_prepare_heap(TABLE_POINTS * sizeof(ecc_point));
 #else
@@ -291,11 +292,11 @@ void keys_make_tables(unsigned bits)
     int error = wc_ecc_init(&key);
     if (error == 0)
         error = wc_ecc_make_key(&rng, (int)(bits + 7) / 8, &key);
-    /* The table is made at the second use of the curve's base point. */
+    /* The library makes the table at the second use of the curve's base point. */
     if (error == 0)
         (void)wc_ecc_sign_hash(nothing, sizeof nothing, sig, &len, &rng, &key);
     (void)wc_ecc_free(&key);
-    /* A generator must not live on into children. */
+    /* Children must not inherit the state of a random generator. */
     (void)wc_FreeRng(&rng);
     explicit_bzero(&rng, sizeof rng);
 #else

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Private keys at work: decoded for one task, used, and wiped with the stack that they were on. Only
- * the monitor may come here with a key, after the gate has been forked. */
+/* Uses private keys. A key is decoded for one use, then wiped together with the stack that it was on. Only the
+ * monitor may call these functions with a key, after it has forked the gate. */
 #ifndef POSTERN_KEYS_H
 #define POSTERN_KEYS_H
 
@@ -28,34 +28,32 @@ struct signature {
 
 enum key_match {
     KEY_MATCHES,
-    KEY_OF_ANOTHER, /* it is the key of another certificate */
-    KEY_UNUSABLE    /* it is no key of that kind */
+    KEY_OF_ANOTHER, /* it belongs to another certificate */
+    KEY_UNUSABLE    /* it is no key of the kind that the certificate needs */
 };
 
-/* Proves that a key belongs to the chain's leaf, of whose kind it is to be. `thorough` computes an ECDSA
- * key's public half instead of believing the file. Logs nothing. */
+/* Tells whether a key in DER belongs to the chain's leaf. thorough: computes the public half of an ECDSA key,
+ * and does not trust the one in the file. Logs nothing. */
 enum key_match keys_match(struct bytes der, const struct chain *c, bool thorough);
 
-/* Decrypts a private key in place, which may become shorter, and whose form is then
- * KEY_FORM_PLAIN. Returns false if the password is not the right one or the library does not know this
- * kind of encryption. Logs nothing. */
+/* Decrypts a private key in place. *len may become smaller; *form becomes KEY_FORM_PLAIN. Returns false for a
+ * wrong password, or a kind of encryption that the library does not know. Logs nothing. */
 bool keys_decrypt(uint8_t *key, size_t *len, enum key_form *form, const char *password);
 
-/* Signs data (what it is, `how` says). RSA signatures are verified before they are given out: a faulty one
- * would give the key away. Returns true; or false, and the library's reason in *why. */
+/* Signs data; `how` says which kind of data that is. Verifies each RSA signature, since a faulty one would reveal
+ * the key. Returns true; or false and the library's reason in *why, which nobody frees. Logs nothing. */
 bool keys_sign(const struct key_der *key, enum sign_as how, struct bytes data,
                struct signature *sig, const char **why);
 
-/* Before the first signature of a process that has inherited no tables: has memory at hand for those that
- * the library lays out for a key of this kind. Nothing can fail. */
+/* Reserves memory for the tables that the library makes at the first signature with this kind of key. This saves
+ * time in a process that has inherited no tables. A failure has no effect. */
 void keys_reserve_heap(enum key_kind kind);
 
-/* Has the library make the tables that the first ECDSA signatures of a process need, for a curve of so
- * many bits, with a key that is thrown away; children inherit them. Without them signing takes longer,
- * so nothing is said of a failure. */
+/* Makes the library's tables for ECDSA on a curve of this many bits, with a key that is thrown away. Child
+ * processes inherit them. Logs no failure: without the tables signing only takes longer. */
 void keys_make_tables(unsigned bits);
 
-/* Gives back the memory that signing has taken for tables. */
+/* Frees the tables that signing has made. */
 void keys_free_tables(void);
 
 #endif

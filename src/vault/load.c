@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The part of vault.h that reads keys, keeps them and wipes them. */
+/* Reads, keeps and wipes the keys. vault.c has the other functions of vault.h. */
 #include "vault/vault.h"
 
 #include "vault/keys.h"
@@ -17,14 +17,15 @@
 #include <malloc.h>
 #endif
 
-/* The mapping: a key for each pair of the options, one for a name's, the password. */
+/* The mapping holds a key for each pair of --cert, the key of `named`, and the password. */
 #define NAMED_AT (OPTIONS_PAIRS_MAX * (size_t)CERTS_KEY_MAX)
 #define PASSWORD_AT (NAMED_AT + CERTS_KEY_MAX)
 #define PASSWORD_MAX ((size_t)1024)
 #define MEMORY_SIZE (PASSWORD_AT + PASSWORD_MAX)
-#define REREAD_MS 200
+#define REREAD_MS 200 /* before files are read a second time */
 
-/* Memory for secrets. Locking it may be beyond this process's limit; all else must succeed. */
+/* Maps memory for secrets. Returns NULL on failure, with errno. Locking may exceed this process's limit, so its
+ * failure is ignored. */
 static uint8_t *map_secret(size_t size)
 {
     uint8_t *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -52,6 +53,8 @@ static void drop_pair(struct vault_pair *p)
     *p = (struct vault_pair){0};
 }
 
+/* Reads chain and key of a pair; the key goes to v->memory + key_at. scratch: CERTS_FILE_MAX bytes. Returns 0, or
+ * logs one line and returns a negative errno. */
 static int load_pair(struct vault *v, struct vault_pair *p, const struct pair *from, size_t key_at,
                      uint8_t *scratch)
 {
@@ -78,7 +81,7 @@ static int load_pair(struct vault *v, struct vault_pair *p, const struct pair *f
     return rc;
 }
 
-/* The first line of the file that has the password of the keys. */
+/* Reads the password of encrypted keys, the first line of a file. Returns as load_pair(). */
 static int load_password(struct vault *v, const char *file, uint8_t *scratch)
 {
     size_t len = 0;
@@ -150,11 +153,11 @@ static int load_once(struct vault *v, const struct options *o, bool thorough)
     return rc;
 }
 
-/* A step of loading that may meet files which are just being replaced. */
+/* A step of loading. It may meet files that are just being replaced. */
 typedef int loader(struct vault *v, const struct options *o, bool thorough);
 
-/* Takes a step; if it fails, silently, waits a moment and takes another, which logs. A renewal replaces two
- * files, one after the other, and takes some milliseconds. */
+/* Calls `first`, without logging. If that fails, waits a moment and calls `second`, which logs. A renewal
+ * replaces certificate and key one after the other, which takes some milliseconds. */
 static int try_twice(struct vault *v, const struct options *o, bool thorough, loader *first,
                      loader *second)
 {
@@ -173,7 +176,7 @@ int vault_load(struct vault *v, const struct options *o)
     return try_twice(v, o, false, load_once, load_once);
 }
 
-/* Decrypts a key if need be, and proves that it is its certificate's. */
+/* Decrypts the key of a pair if needed, and proves that it belongs to the certificate. */
 static int unlock_pair(struct vault *v, struct vault_pair *p, bool thorough)
 {
     const char *password = (const char *)v->memory + PASSWORD_AT;
@@ -213,7 +216,7 @@ static int unlock_all(struct vault *v, const struct options *o, bool thorough)
     return rc;
 }
 
-/* Reads the keys once more. Ticket keys stay as they are. */
+/* Reads the keys again and unlocks them. Ticket keys stay as they are. */
 static int load_and_unlock(struct vault *v, const struct options *o, bool thorough)
 {
     struct tickets *tickets = v->tickets;
@@ -231,12 +234,13 @@ static int load_and_unlock(struct vault *v, const struct options *o, bool thorou
 
 int vault_unlock(struct vault *v, const struct options *o, bool thorough)
 {
-    /* A listener has proved what it lends, but for keys that are still encrypted. */
+    /* The listener has had these keys proved. */
     if (v->holder == VAULT_BORROWED && !vault_has_encrypted_keys(v))
         return 0;
     return try_twice(v, o, thorough, unlock_all, load_and_unlock) < 0 ? -EINVAL : 0;
 }
 
+/* Loads the pair whose paths are in v->files into v->named, and proves it. */
 static int load_name(struct vault *v, const struct options *o, bool thorough)
 {
     const struct pair from = {.cert = v->files->cert, .key = v->files->key};
@@ -272,6 +276,7 @@ int vault_load_tickets(struct vault *v, const struct options *o)
     return 0;
 }
 
+/* Allocates v->files. */
 static int make_files(struct vault *v)
 {
     if (v->files == NULL)
@@ -301,6 +306,7 @@ enum chain_verdict vault_load_name(struct vault *v, const char *name)
     return try_twice(v, NULL, false, load_name, load_name) == 0 ? CHAIN_GIVEN : CHAIN_BROKEN;
 }
 
+/* Gives madvise(2) this advice on all secrets. Returns 0 or a negative errno. */
 static int advise_on_fork(const struct vault *v, int advice)
 {
     if (madvise(v->memory, MEMORY_SIZE, advice) != 0 ||
@@ -355,8 +361,8 @@ static void unmap(void *memory, size_t size, bool wipe)
 void vault_wipe(struct vault *v)
 {
     bool borrowed = v->holder == VAULT_BORROWED;
-    /* To overwrite what belongs to the lender would only make a copy first. But a name's key, and what a
-     * password has decrypted, are in a copy already. */
+    /* To overwrite borrowed memory would only make a copy of it. But this process has its own copy if it has
+     * loaded the key of a name, or decrypted keys. */
     bool copied = v->memory != NULL && (v->named.key_len > 0 || v->memory[PASSWORD_AT] != '\0');
 
     for (size_t i = 0; i < OPTIONS_PAIRS_MAX && !borrowed; i++)
@@ -371,7 +377,7 @@ void vault_wipe(struct vault *v)
     v->tickets = NULL;
     v->count = 0;
     if (v->holder != VAULT_OWN)
-        return; /* the tables are for other children, too */
+        return; /* other monitors use the tables, too */
     keys_free_tables();
 #ifdef __GLIBC__
     (void)malloc_trim(0);

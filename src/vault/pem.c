@@ -8,6 +8,7 @@
 #include <wolfssl/wolfcrypt/coding.h>
 #include <wolfssl/wolfcrypt/types.h>
 
+/* Returns the place of a word, or NULL. */
 static const uint8_t *find(const uint8_t *text, const uint8_t *limit, const char *word)
 {
     return memmem(text, (size_t)(limit - text), word, strlen(word));

@@ -25,6 +25,7 @@ static const char heading[] =
     "whoever\n"
     "# has them can read sessions. `postern --new-ticket-key=FILE' puts a new one first.\n";
 
+/* Returns the value of a hexadecimal digit, or -1. */
 static int hex_digit(uint8_t c)
 {
     if (c >= '0' && c <= '9')
@@ -34,7 +35,7 @@ static int hex_digit(uint8_t c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* One line, without its end: a date, one space, the key in hexadecimal. */
+/* Parses a line without its end: a date, one space, the key in hexadecimal. Returns 0 or a negative errno. */
 static int parse_line(struct ticket_key *k, const uint8_t *line, size_t len)
 {
     char date[DATE_SIZE + 1];
@@ -118,7 +119,7 @@ int ticket_file_read(struct tickets *t, const char *file)
     return rc == 0 && result != KEY_TEXT_GOOD ? -EINVAL : rc;
 }
 
-/* The file as it is to be, into t->text. Returns its length. */
+/* Writes the text of the new file into t->text. Returns its length. */
 static size_t write_text(struct tickets *t)
 {
     char *text = (char *)t->text;
@@ -136,7 +137,8 @@ static size_t write_text(struct tickets *t)
     return n;
 }
 
-/* The keys that the file has, if it is there, with a new one before them. */
+/* Reads the file's keys, if it is there, and puts a new key before them. *before is its state, if *existed.
+ * Returns 0, or logs one line and returns a negative errno. */
 static int add_key(struct tickets *t, const char *file, struct stat *before, bool *existed)
 {
     *existed = stat(file, before) == 0;
@@ -160,13 +162,14 @@ static int add_key(struct tickets *t, const char *file, struct stat *before, boo
     return rc;
 }
 
-/* Writes the new file beside the old one and puts it in its place. `folder` is open and locked. */
+/* Writes the new file as `beside` and renames it to `base`, both in the open and locked `folder`. before: the
+ * state of the old file, or NULL. Returns 0 or a negative errno. */
 static int replace(int folder, const char *base, const char *beside, const struct tickets *t,
                    size_t len, const struct stat *before)
 {
     int rc = 0;
 
-    (void)unlinkat(folder, beside, 0); /* of somebody who was killed */
+    (void)unlinkat(folder, beside, 0); /* left by a process that was killed */
     int fd = openat(folder, beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
@@ -189,14 +192,14 @@ static int replace(int folder, const char *base, const char *beside, const struc
     return rc;
 }
 
-/* With the real name of a file that is to be replaced, not a link to it. */
+/* Renews a file. `file` is its real path: a link to it must not be replaced. */
 static int renew(struct tickets *t, const char *file)
 {
     char parent[PATH_MAX], name[PATH_MAX], beside[NAME_MAX + 1];
     struct stat before;
     bool existed;
 
-    /* dirname() and basename() may change what they are given. */
+    /* dirname() and basename() may change their argument. */
     (void)snprintf(parent, sizeof parent, "%s", file);
     (void)snprintf(name, sizeof name, "%s", file);
     const char *base = basename(name);
@@ -205,7 +208,7 @@ static int renew(struct tickets *t, const char *file)
         return -ENAMETOOLONG;
     }
     int folder = open(dirname(parent), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    /* Two at the same time shall both leave their key. */
+    /* The lock lets two processes add their keys one after the other. */
     if (folder < 0 || flock(folder, LOCK_EX) != 0) {
         int rc = -errno;
         log_error("%s: its folder cannot be opened: %s", file, strerror(-rc));

@@ -11,10 +11,10 @@
 #include <wolfssl/wolfcrypt/aes.h>
 #include <wolfssl/wolfcrypt/sha256.h>
 
-#define FUTURE_SECONDS 60 /* by which another machine's clock may be ahead */
+#define FUTURE_SECONDS 60 /* that the clock of another machine may be ahead */
 
-/* How deep the library's functions go at most, as measured with a margin. Those that use a key leave parts of
- * it on the stack: every one is noinline, and whoever calls it wipes the stack next. */
+/* The most bytes of stack that the library's functions use, measured, with a margin. A function that uses a key
+ * leaves parts of it there. So each of them is noinline, and its caller wipes the stack next. */
 #define STACK_SIZE ((size_t)16 * 1024)
 
 bool tickets_available(void)
@@ -28,11 +28,11 @@ bool tickets_available(void)
 
 bool tickets_wanted(const struct options *o)
 {
-    /* A ticket does not say whose certificate the session began with. */
+    /* A ticket does not tell which client certificate the session began with. */
     return o->tickets != NULL && o->client_cert == CLIENT_CERT_OFF;
 }
 
-/* A digest of the key, so that a line in the file needs nothing but the key. */
+/* Sets a key's name to a digest of the key, so that the file needs no names. */
 static __attribute__((noinline)) int digest_key(struct ticket_key *k)
 {
     static const char label[] = "postern ticket key";
@@ -63,15 +63,15 @@ int tickets_name_key(struct ticket_key *k)
 
 static int add_text(wc_Sha256 *sha, const char *text)
 {
-    /* With its NUL: no two lists of texts are the same bytes. */
+    /* The NUL is added, too. So two different lists of texts never give the same bytes. */
     return wc_Sha256Update(sha, (const byte *)text, (word32)strlen(text) + 1);
 }
 
 int tickets_context(uint8_t context[TICKETS_CONTEXT_SIZE], const struct options *o,
                     unsigned version, const char *name)
 {
-    /* The first byte is the version of all this; the last one stands for the setting for client
-     * certificates: there are tickets only where none is asked for. */
+    /* The first byte is the version of this format. The last byte stands for the setting for client
+     * certificates: 0, since tickets are made only where none is asked for. */
     const byte numbers[] = {1, (byte)(version >> 8), (byte)version, 0};
     wc_Sha256 sha;
     const char *start = o->starttls != NULL ? o->starttls : "immediate";
@@ -93,7 +93,7 @@ int tickets_context(uint8_t context[TICKETS_CONTEXT_SIZE], const struct options 
     return error == 0 ? 0 : -EIO;
 }
 
-/* Encrypts into the ticket, whose head has its nonce already. */
+/* Encrypts `plain` into the ticket. Its length and its nonce are set already. Returns 0 or -EIO. */
 static __attribute__((noinline)) int gcm_seal(const uint8_t *key, const uint8_t *context,
                                               const uint8_t *plain, struct ticket *ticket)
 {
@@ -115,6 +115,7 @@ static __attribute__((noinline)) int gcm_seal(const uint8_t *key, const uint8_t 
     return error == 0 ? 0 : -EIO;
 }
 
+/* Decrypts the ticket into `plain`. */
 static __attribute__((noinline)) enum ticket_verdict
 gcm_open(const uint8_t *key, const uint8_t *context, const struct ticket *ticket, uint8_t *plain)
 {
@@ -164,7 +165,7 @@ static const struct ticket_key *find_key(const struct tickets *t, const uint8_t 
     return NULL;
 }
 
-/* Judges the time at which it was sealed. */
+/* Judges the time at which a ticket was sealed, the first bytes of its plaintext. */
 static enum ticket_verdict check_age(const uint8_t *inner, time_t now, unsigned lifetime)
 {
     uint64_t then = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The part of vault.h that works with the keys: chooses, signs, seals and opens. load.c is the other. */
+/* Chooses, signs, seals and opens. load.c has the other functions of vault.h. */
 #include "vault/vault.h"
 
 #include "common/log.h"
@@ -14,7 +14,7 @@ static struct candidate candidate_of(const struct vault *v, const struct vault_p
     return (struct candidate){p->chain.kind, !v->strict_names || chain_covers(&p->chain, name)};
 }
 
-/* The pair in the folder of --cert-dir for the name. */
+/* Chooses the pair from --cert-dir for the server name. */
 static enum chain_verdict choose_by_name(struct vault *v, const struct wish *w)
 {
     enum chain_verdict verdict = vault_load_name(v, w->name);
@@ -76,15 +76,15 @@ size_t vault_read_staple(const struct vault_pair *p, uint8_t staple[CERTS_STAPLE
 {
     size_t len = 0;
 
-    /* A response that can't be read is no reason to serve nobody. */
+    /* Without the response clients are served all the same. */
     if (p->staple_file == NULL ||
         certs_read_file(p->staple_file, false, staple, CERTS_STAPLE_MAX, &len) < 0)
         return 0;
     return len;
 }
 
-/* RFC 8017 section 9.2, note 1: the only strings that may stand before a hash in a PKCS#1 v1.5
- * signature. To sign anything else would make the vault an oracle. */
+/* True for a hash behind one of the prefixes of RFC 8017 section 9.2, note 1. A PKCS#1 v1.5 signature on other
+ * data could be misused outside TLS. */
 static bool is_digest_info(const uint8_t *data, size_t len)
 {
     static const uint8_t sha256[] = {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
@@ -99,8 +99,8 @@ static bool is_digest_info(const uint8_t *data, size_t len)
            (len == sizeof sha512 + 64 && memcmp(data, sha512, sizeof sha512) == 0);
 }
 
-/* True if a request may be signed with the chosen key. TLS 1.0 and 1.1 sign SHA-1, for RSA with
- * MD5 beside it (RFC 4346 section 7.4.3). */
+/* True if a handshake with the chosen key signs such data. TLS 1.0 and 1.1 sign SHA-1, and with RSA MD5 and SHA-1
+ * together (RFC 4346 section 7.4.3). */
 static bool may_sign(const struct vault *v, enum sign_as how, struct bytes data)
 {
     enum key_kind kind = v->chosen->chain.kind;
@@ -148,7 +148,7 @@ enum vault_result vault_sign(struct vault *v, enum sign_as how, struct bytes dat
     return VAULT_FAILED;
 }
 
-/* Counts a request for a ticket, and says what tickets are good for in this connection. */
+/* Counts a request about a ticket in *left, and computes the context of this connection. */
 static enum vault_result count_ticket_request(const struct vault *v, const struct options *o,
                                               unsigned version, unsigned *left, uint8_t *context)
 {
@@ -182,7 +182,7 @@ enum vault_result vault_seal(struct vault *v, const struct options *o, unsigned 
 enum vault_result vault_open(struct vault *v, const struct options *o, unsigned version,
                              const struct ticket *ticket, struct ticket_state *state)
 {
-    /* Nothing is wrong with a client that comes with a ticket of last week. */
+    /* Only details: clients may come with old tickets. */
     static const char *const reasons[] = {
         [TICKET_UNKNOWN_KEY] = "sealed with a key that is not in the file",
         [TICKET_EXPIRED] = "older than --ticket-lifetime, or from the future",
