@@ -24,7 +24,7 @@ static bool same_file(const struct stat *a, const struct stat *b)
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* The number in an environment variable; -1 if there is none. */
+/* Returns the number in an environment variable; -1 if it holds none. */
 static long number_of(const char *name)
 {
     const char *text = getenv(name);
@@ -37,13 +37,13 @@ static long number_of(const char *name)
     return errno == 0 && *end == '\0' ? n : -1;
 }
 
-/* True if systemd passed descriptors to this very process. */
+/* True if systemd passed descriptors to this process, not to its parent. */
 static bool is_passed(void)
 {
     return number_of("LISTEN_PID") == (long)getpid() && number_of("LISTEN_FDS") > 0;
 }
 
-/* Under systemd, standard output may be the journal's Unix socket: never the way to a client. */
+/* True if descriptor fd leads to the journal, as standard output may under systemd. It is never a client. */
 static bool is_journal(int fd)
 {
     static const char journal[] = "/run/systemd/journal/";
@@ -65,7 +65,7 @@ bool activation_stderr_is_client(void)
     for (int fd = 0; fd <= SYSTEMD_FIRST_FD; fd++) {
         if (fd == STDERR_FILENO || (fd == SYSTEMD_FIRST_FD && !is_passed()))
             continue;
-        /* systemd gives both the same one. */
+        /* systemd uses one journal socket for standard output and standard error. */
         if (fd == STDOUT_FILENO && is_journal(fd))
             continue;
         if (fstat(fd, &other) == 0 && same_file(&standard, &other))
@@ -87,7 +87,7 @@ bool activation_stderr_is_journal(void)
     return strcmp(text, mine) == 0;
 }
 
-/* How many descriptors systemd passed to this very process, and by what names. */
+/* Returns the number of descriptors that systemd passed, and their names. Removes the variables. */
 static long count_passed(char *names, size_t size)
 {
     long count = is_passed() ? number_of("LISTEN_FDS") : 0;
@@ -109,7 +109,7 @@ static bool is_listening(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) == 0 && on != 0;
 }
 
-/* True if what is written to descriptor 1 goes to the client who is heard on descriptor 0. */
+/* True if descriptor 1 is the way to the client, and descriptor 0 only the way from it. */
 static bool output_is_client(const struct stat *in, const struct stat *out)
 {
     if (S_ISFIFO(in->st_mode))
@@ -133,7 +133,7 @@ static int refuse_standard_input(const char *what)
     return EX_USAGE;
 }
 
-/* Says which of 0 and 1 are the connection. */
+/* Finds out which of descriptors 0 and 1 are the connection. Returns 0, or logs and returns EX_USAGE. */
 static int find_standard(int *in, int *out)
 {
     struct stat first, second;
@@ -163,7 +163,7 @@ static int check_passed(int fd)
     return EX_USAGE;
 }
 
-/* Moves *fd above the standard descriptors and closes it on exec; the old one is left open. */
+/* Duplicates *fd to a number above 2, close-on-exec. The old descriptor stays open. */
 static int move_up(int *fd)
 {
     int moved = fcntl(*fd, F_DUPFD_CLOEXEC, 3);
@@ -180,12 +180,12 @@ static void tune(int fd)
 {
     const int on = 1;
 
-    /* Both fail on what is no TCP socket, which is fine. */
+    /* Both fail on a descriptor that is no TCP socket; that is fine. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 }
 
-/* Several sockets, or one that listens. */
+/* Takes listening sockets from systemd; refuses any other descriptor among them. */
 static int take_passed(struct listeners *l, long count)
 {
     if (count > ACTIVATION_SOCKETS_MAX) {
@@ -207,8 +207,7 @@ static int take_passed(struct listeners *l, long count)
     return 0;
 }
 
-/* Makes them ours: no child that is executed gets them, and no accept() waits for a client that has
- * gone. */
+/* Makes the sockets close-on-exec and non-blocking: accept() must not wait if the client has left again. */
 static int settle(struct listeners *l, bool blank_standard)
 {
     int rc = io_blank_standard(blank_standard, l->stderr_was_client);
@@ -229,7 +228,7 @@ static int take_listeners(struct listeners *l, long passed)
     l->count = 0;
     if (passed > 0) {
         int status = take_passed(l, passed);
-        /* StandardInput=socket gives the same one a second time. */
+        /* With StandardInput=socket descriptor 0 is the same socket once more. */
         return status != 0 ? status : settle(l, is_listening(STDIN_FILENO));
     }
     l->fds[0] = STDIN_FILENO;
@@ -306,7 +305,7 @@ void activation_complete(struct connection *c)
 {
     struct peer client;
 
-    /* The client's address is known, even if it has left meanwhile. */
+    /* Leaves c->client alone: accept() gave it, and a client that has left has no address any more. */
     (void)peer_of(c->in, &client, &c->server);
     tune(c->out);
 }

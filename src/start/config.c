@@ -11,7 +11,7 @@
 #define BLANKS " \t"
 #define LINE_MAX_BYTES 4096
 #define FILE_MAX_BYTES (1024UL * 1024)
-#define MISTAKES_MAX 50 /* named one by one; the rest is counted */
+#define MISTAKES_MAX 50 /* are logged one by one; the others are counted */
 
 struct reader {
     FILE *stream;
@@ -24,7 +24,7 @@ struct reader {
 
 enum got { GOT_LINE, GOT_NUL, GOT_TOO_LONG, GOT_TOO_LARGE, GOT_END };
 
-/* Reads a whole line, whatever its length, and keeps as much as may stand in one, without its end. */
+/* Reads a line to its end, however long it is. Keeps as much as is allowed, without the line end. */
 static enum got read_line(struct reader *r)
 {
     size_t len = 0, all = 0;
@@ -64,7 +64,7 @@ static void refuse(struct reader *r, const char *about, const char *why)
                   log_escape(shown, sizeof shown, about, strlen(about)), why);
 }
 
-/* Cuts off a comment, which begins with # or ; at the beginning or behind a blank. */
+/* Cuts off a comment: # or ; at the beginning of the line or behind a blank. */
 static void cut_comment(char *text)
 {
     for (char *p = text; (p = strpbrk(p, "#;")) != NULL; p++) {
@@ -86,7 +86,7 @@ static char *trim(char *text)
     return text;
 }
 
-/* Gives an `option = value` line to take(). */
+/* Splits an `option = value` line and passes it to take(). */
 static void take_line(struct reader *r, char *text, config_taker *take, void *who)
 {
     char why[200] = "";
@@ -112,7 +112,7 @@ static void take_line(struct reader *r, char *text, config_taker *take, void *wh
         refuse(r, name, why);
 }
 
-/* Goes on behind a mistake, so that all of them are named. */
+/* Reads all lines, also those behind a mistake, so that all mistakes are logged. */
 static void read_lines(struct reader *r, config_taker *take, void *who)
 {
     static const char byte_order_mark[] = "\xef\xbb\xbf";

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Names that speak of the connection. A star stands for any ending. */
+/* Names of variables about the connection. A star stands for any ending. */
 static const char *const reserved[] = {
     "SSL_*",    "SSLCTLFD", "SSLREADFD", "SSLWRITEFD", "TLS*",       "TCP*",           "POSTERN_*",
     "REMOTE_*", "PROTO",    "UCSPITLS",  "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES",
@@ -16,7 +16,7 @@ static bool is_reserved(const char *entry)
 {
     static const char remote[] = "TCPREMOTEHOST=", local[] = "TCPLOCALHOST=";
 
-    /* The two that postern can't find out itself: it does no DNS. */
+    /* Keeps the two that only the launcher knows: postern does no DNS. */
     if (strncmp(entry, remote, sizeof remote - 1) == 0 ||
         strncmp(entry, local, sizeof local - 1) == 0)
         return false;
@@ -84,7 +84,7 @@ void environment_set(struct environment *e, const char *name, const char *value)
         environment_add(e, name, value);
 }
 
-/* RFC 4648 section 4. out has room for 4 characters per 3 bytes and a NUL. */
+/* Writes base64 (RFC 4648 section 4). `out` has room for 4 characters per 3 bytes and a NUL. */
 static void base64(char *out, const uint8_t *bytes, size_t len)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -124,7 +124,7 @@ static void describe_ends(struct environment *e, const struct peer *client,
     environment_set(e, "TCPLOCALPORT", port);
 }
 
-/* By the names of Apache's mod_ssl and, the last two, of s6-tlsd. */
+/* Adds the client certificate by the names of Apache's mod_ssl and, for the last two, of s6-tlsd. */
 static void describe_client(struct environment *e, const struct client_facts *c)
 {
     char hash[sizeof c->fingerprint + 8] = "";

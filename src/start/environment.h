@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The handler's environment: who the client is and what TLS has agreed on. */
+/* The handler's environment: it tells the client's address and the facts of TLS. */
 #ifndef POSTERN_ENVIRONMENT_H
 #define POSTERN_ENVIRONMENT_H
 
@@ -13,21 +13,21 @@
 struct environment {
     char **list;
     size_t count;
-    bool failed; /* out of memory */
+    bool failed; /* out of memory; the caller checks it once, at the end */
 };
 
-/* Copies an environment, leaving out every name that could pass for one that postern sets: SSL_*,
- * TLS*, TCP* (but TCPREMOTEHOST and TCPLOCALHOST), POSTERN_*, REMOTE_*, PROTO and the like. */
+/* Copies an environment without the names that postern sets or that look like them: SSL_*, TLS*, TCP* (but
+ * TCPREMOTEHOST and TCPLOCALHOST), POSTERN_*, REMOTE_*, PROTO and the like. */
 void environment_copy(struct environment *e, char *const *from);
 
-/* Takes NAME out again. */
+/* Removes NAME. */
 void environment_remove(struct environment *e, const char *name);
 
-/* Adds NAME=value; environment_set() adds nothing for an empty value. */
+/* Add NAME=value. environment_set() adds nothing if the value is empty. */
 void environment_add(struct environment *e, const char *name, const char *value);
 void environment_set(struct environment *e, const char *name, const char *value);
 
-/* Adds what is known of the two ends and, if facts is not NULL, of TLS. */
+/* Adds the variables about the two ends and, if facts is not NULL, about TLS. */
 void environment_describe(struct environment *e, const struct peer *client,
                           const struct peer *server, const struct facts *facts);
 

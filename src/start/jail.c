@@ -21,23 +21,23 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Without --gate-user, ids count from here: a range that nobody allocates from. */
+/* Without --gate-user the ids begin here: no distribution allocates from this range. */
 #define OWN_IDS 1879048192U
 
-/* The id that is there even where few are. */
+/* Exists even in user namespaces with few ids. */
 #define NOBODY 65534U
 
-/* What a session may have in memory of its own: several times what any needs, whatever the keys. */
+/* Bytes of memory that a session may use: several times what any needs, with keys of any kind. */
 #define SESSION_MEMORY (8U << 20)
-#define MEMORY_MAX ((rlim_t)1 << 30) /* a monitor that holds more can't have a gate with a limit */
+#define MEMORY_MAX ((rlim_t)1 << 30) /* highest limit tried; a larger monitor's gate has none */
 #define STACK_MAX ((rlim_t)8 << 20)
 
-/* `make install` makes this folder; where it is missing a fresh one is made for each connection. */
+/* `make install` makes this folder. If it is missing, each connection makes one of its own. */
 #ifndef POSTERN_EMPTY_DIR
 #define POSTERN_EMPTY_DIR "/usr/local/lib/postern/empty"
 #endif
 
-/* An empty folder that has no name any more, so that nothing can ever be put into it. */
+/* Makes a folder, opens it and removes its name, so that no file can be put into it. Returns -1 on failure. */
 static int open_fresh(const char *parent, int flags)
 {
     char path[64];
@@ -50,7 +50,7 @@ static int open_fresh(const char *parent, int flags)
     return fd;
 }
 
-/* Opens the folder that becomes the gate's root; -1 if there is none to be had. */
+/* Opens the folder that becomes the gate's root folder. Returns -1 if none can be opened or made. */
 static int open_root(const char *wanted)
 {
     static const int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
@@ -136,7 +136,7 @@ void jail_describe(const struct jail *j, const struct jail_report *report, char 
     }
 }
 
-/* Becomes this account for good. */
+/* Changes to these ids for ever. Returns 0, or -1 and errno. */
 static int become(uid_t uid, gid_t gid)
 {
     uid_t r, e, s;
@@ -148,7 +148,7 @@ static int become(uid_t uid, gid_t gid)
     if (setresuid(uid, uid, uid) != 0 || getresuid(&r, &e, &s) != 0 || r != uid || e != uid ||
         s != uid)
         return -1;
-    /* Whoever could come back would not be out. */
+    /* A process that can become root again has given up nothing. */
     if (setuid(0) == 0 || seteuid(0) == 0 || setgid(0) == 0) {
         errno = EPERM;
         return -1;
@@ -156,7 +156,7 @@ static int become(uid_t uid, gid_t gid)
     return 0;
 }
 
-/* Root folder and groups before ids: each step needs the privilege that the last one gives up. */
+/* Gives up root's rights: root folder and groups first, since they need the rights that the ids take away. */
 static int drop_root(struct jail *j, struct jail_report *report)
 {
     uid_t uid = j->own_id ? OWN_IDS + (uid_t)getpid() : j->account.uid;
@@ -171,7 +171,7 @@ static int drop_root(struct jail *j, struct jail_report *report)
     }
     if (become(uid, gid) == 0)
         return 0;
-    /* In a user namespace not every id exists, perhaps none but this. */
+    /* In a user namespace few ids exist, perhaps only the present one. */
     if (!j->own_id || errno != EINVAL)
         return failed(report, "changing to an unprivileged user");
     lacks(report, "a uid of its own");
@@ -180,7 +180,7 @@ static int drop_root(struct jail *j, struct jail_report *report)
     return 0;
 }
 
-/* What changing ids has not taken away, and what a service manager may have given. */
+/* Drops capabilities that the change of ids left, such as those that a service manager gave. */
 static int drop_capabilities(void)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -189,8 +189,8 @@ static int drop_capabilities(void)
     return syscall(SYS_capset, &header, none) != 0 ? -errno : 0;
 }
 
-/* The gate dies with its monitor. Changing ids takes that back, so it comes after; and the monitor may have
- * died before. */
+/* Makes the kernel kill the gate when the monitor dies. A change of ids would undo that, so it comes later. Then
+ * looks whether the monitor has died already. */
 static int follow_monitor(const struct jail *j, struct jail_report *report)
 {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
@@ -201,7 +201,7 @@ static int follow_monitor(const struct jail *j, struct jail_report *report)
     return failed(report, "the monitor is gone");
 }
 
-/* Lowers a limit, but never raises one that is lower already. */
+/* Lowers a limit to `value`; one that is lower already stays. */
 static int lower(int resource, rlim_t value)
 {
     struct rlimit l;
@@ -215,6 +215,7 @@ static int lower(int resource, rlim_t value)
     return setrlimit(resource, &l);
 }
 
+/* True if a session's memory can be mapped under the present limit. */
 static bool has_room(void)
 {
     void *room =
@@ -223,9 +224,9 @@ static bool has_room(void)
     return room != MAP_FAILED && munmap(room, SESSION_MEMORY) == 0;
 }
 
-/* The limit counts what has come from the monitor, too, which is little but where it holds large revocation
- * lists: the next power of two that leaves a session its room. Only private memory counts in it, so the list
- * of system calls has no other. */
+/* Limits memory to the lowest power of two that leaves room for a session. Memory that came from the monitor
+ * counts, too, and large revocation lists take much. Shared memory does not count, so the list of system
+ * calls does not allow it. Returns 0, or -1 and errno. */
 static int limit_memory(struct jail_report *report)
 {
     struct rlimit l;
@@ -263,7 +264,7 @@ static int set_limits(struct jail_report *report)
     return 0;
 }
 
-/* Landlock's calls have the same numbers on every architecture; old headers lack them. */
+/* Landlock's system calls have the same numbers on every architecture; old headers lack them. */
 #define LANDLOCK_CREATE_RULESET 444
 #define LANDLOCK_RESTRICT_SELF 446
 #define LANDLOCK_VERSION_FLAG 1U
@@ -274,11 +275,11 @@ struct landlock_attributes {
     uint64_t scoped;
 };
 
-/* No file may be opened, no TCP port bound or connected to, and nothing outside be signalled or
- * spoken to over abstract sockets, as far as this kernel knows how. Returns 0 or a negative errno. */
+/* Forbids by Landlock to open files, to bind and connect TCP ports, and to reach other processes by signals and
+ * abstract sockets, as far as this kernel can. Returns 0 or a negative errno. */
 static int use_landlock(void)
 {
-    /* What each version of the interface can refuse: one bit an action. */
+    /* The actions on files that each version of the interface knows: one bit for each. */
     static const uint64_t files[] = {
         0, (1U << 13) - 1, (1U << 14) - 1, (1U << 15) - 1, (1U << 15) - 1, (1U << 16) - 1};
     struct landlock_attributes a = {0};
@@ -320,7 +321,7 @@ int jail_enter(struct jail *j, struct jail_report *report)
     io_close(&j->root);
     if (drop_capabilities() < 0)
         lacks(report, "dropping capabilities");
-    /* Changing ids may have reset it, so this comes after. */
+    /* The change of ids may have reset this, so it comes later. */
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
         return failed(report, "not dumpable");
     rc = follow_monitor(j, report);

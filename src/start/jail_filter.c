@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Numbers of system calls mean nothing without this. */
+/* The numbers of system calls differ between architectures. */
 #if defined(__x86_64__) && !defined(__ILP32__)
 #define ARCHITECTURE AUDIT_ARCH_X86_64
 #elif defined(__i386__)
@@ -35,7 +35,7 @@
 #error "src/start/jail_filter.c knows no system calls of this processor: build with make SECCOMP=0"
 #endif
 
-/* Where the two halves of an argument are. */
+/* Offsets of the two halves of an argument of 64 bits. */
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define LOW(n) offsetof(struct seccomp_data, args[n])
 #define HIGH(n) (LOW(n) + sizeof(uint32_t))
@@ -44,25 +44,25 @@
 #define LOW(n) (HIGH(n) + sizeof(uint32_t))
 #endif
 
-/* Macros, since the compiler makes the programs: nothing of them is left to do for a connection. */
+/* Instructions. They are macros, so that the compiler builds the programs and a connection only copies them. */
 #define LOAD(offset) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset)
 #define SKIP_IF_EQUAL(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, yes, no)
 #define ALLOW BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 #define KILL BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
 #define REFUSE BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EACCES)
 
-/* What is at this offset must be one value, or one of two. */
+/* Kills unless the 32 bits at this offset are one value, or one of two. */
 #define MUST_BE(offset, value) LOAD(offset), SKIP_IF_EQUAL(value, 1, 0), KILL
 #define MUST_BE_ONE_OF(offset, value, other)                                                       \
     LOAD(offset), SKIP_IF_EQUAL(value, 2, 0), SKIP_IF_EQUAL(other, 1, 0), KILL
 
-/* Conditions on an argument: all of its 64 bits; or a small number of two; or, for a C int that a library
- * may extend either way, the lower half. */
+/* Conditions on an argument: it is this value; it is one of two values; its lower half is this int, whose upper
+ * half may be 0 or a sign extension, depending on the library. */
 #define ARGUMENT(n, value) MUST_BE(LOW(n), value), MUST_BE(HIGH(n), 0)
 #define ARGUMENT_ONE_OF(n, value, other) MUST_BE_ONE_OF(LOW(n), value, other), MUST_BE(HIGH(n), 0)
 #define ARGUMENT_INT(n, value) MUST_BE(LOW(n), (uint32_t)(value))
 
-/* musl's names, on 32 bits, of the calls that tell times before the year 2038. */
+/* On 32 bits musl has other names for the calls with a time before the year 2038. */
 #if !defined(__NR_clock_gettime) && defined(__NR_clock_gettime32)
 #define __NR_clock_gettime __NR_clock_gettime32
 #endif
@@ -70,20 +70,20 @@
 #define __NR_gettimeofday __NR_gettimeofday_time32
 #endif
 
-/* A call with any arguments; with the conditions that follow it; one that fails with EACCES. The number of
- * the call has been loaded. */
+/* CALL allows a system call with any arguments, CALL_IF under conditions; CALL_FAILS makes it fail with EACCES.
+ * The number of the call is loaded already. */
 #define CALL(name) SKIP_IF_EQUAL(__NR_##name, 0, 1), ALLOW
 #define LENGTH_OF(...) (sizeof((struct sock_filter[]){__VA_ARGS__}) / sizeof(struct sock_filter))
 #define CALL_IF(name, ...)                                                                         \
     SKIP_IF_EQUAL(__NR_##name, 0, LENGTH_OF(__VA_ARGS__) + 1), __VA_ARGS__, ALLOW
-/* One of the many calls in this one, which i386 has had before they got numbers of their own: what their
- * arguments are a filter can't see. */
+/* Allows one of the calls that i386 had only as parts of socketcall(2), before they got numbers of their own. A
+ * filter can't see their arguments. */
 #define SOCKETCALL(number)                                                                         \
     SKIP_IF_EQUAL(__NR_socketcall, 0, 6), LOAD(LOW(0)), SKIP_IF_EQUAL(number, 0, 3),               \
         LOAD(HIGH(0)), SKIP_IF_EQUAL(0, 0, 1), ALLOW, LOAD(offsetof(struct seccomp_data, nr))
 #define CALL_FAILS(name) SKIP_IF_EQUAL(__NR_##name, 0, 1), REFUSE
 
-/* x32's numbers have a bit that none in a list has: they need no look of their own. */
+/* Needs no check for x32: its numbers have a bit that no number in a list has. */
 static const struct sock_filter beginning[] = {
     MUST_BE(offsetof(struct seccomp_data, arch), ARCHITECTURE),
     LOAD(offsetof(struct seccomp_data, nr)),
@@ -91,35 +91,35 @@ static const struct sock_filter beginning[] = {
 
 static const struct sock_filter ending[] = {KILL};
 
-/* What every list has. Those that a busy session makes most come first.
+/* The calls of every list, the most frequent ones first.
  *
- * About memory: RLIMIT_DATA counts what is private and may be written. So nothing else may be mapped, and what
- * has been counted must stay so: mprotect(2) can't take the right to write away again, to make room for more. */
+ * About memory: RLIMIT_DATA counts private memory that may be written. So no other kind may be mapped. And
+ * mprotect(2) can't take the right to write away, since memory without it would not count. */
 static const struct sock_filter common[] = {
     CALL(read),  /* from the handler; from a client that is no socket */
     CALL(write), /* to the handler */
 #ifdef __NR_recv
     CALL(recv), /* from the client; from the other process */
 #endif
-    CALL_IF(recvfrom, ARGUMENT(4, 0), ARGUMENT(5, 0)), /* what recv() is on most machines */
+    CALL_IF(recvfrom, ARGUMENT(4, 0), ARGUMENT(5, 0)), /* recv() uses it on most machines */
 #ifdef __NR_send
     CALL(send), /* to the client; to the other process */
 #endif
-    CALL_IF(sendto, ARGUMENT(4, 0), ARGUMENT(5, 0)), /* what send() is: never with an address */
+    CALL_IF(sendto, ARGUMENT(4, 0), ARGUMENT(5, 0)), /* send() uses it, without an address */
 #ifdef __i386__
-    SOCKETCALL(SYS_RECV), /* what glibc still makes of recv(), send() and shutdown() */
+    SOCKETCALL(SYS_RECV), /* glibc's recv(), send() and shutdown() use it */
     SOCKETCALL(SYS_SEND),
     SOCKETCALL(SYS_SHUTDOWN),
 #endif
 #ifdef __NR_poll
     CALL(poll), /* waiting */
 #else
-    CALL(ppoll), /* what poll() is where there is no other */
+    CALL(ppoll), /* poll() uses it on machines without a poll(2) of their own */
 #endif
 #ifdef __NR_clock_gettime64
     CALL(clock_gettime64), /* 32 bits: time-outs beyond the year 2038 */
 #endif
-    CALL(clock_gettime), /* time-outs, where the vDSO passes it on */
+    CALL(clock_gettime), /* time-outs, if the vDSO can't tell the time itself */
     CALL(close),         /* the handler's end, the client's */
     CALL(shutdown),      /* an orderly end */
     CALL(brk),           /* memory; PROT_NONE is musl's, when brk() has failed */
@@ -130,11 +130,11 @@ static const struct sock_filter common[] = {
     CALL_IF(mmap, ARGUMENT_ONE_OF(2, PROT_NONE, PROT_READ | PROT_WRITE),
             ARGUMENT(3, MAP_PRIVATE | MAP_ANONYMOUS), ARGUMENT_INT(4, -1)),
 #endif
-    CALL_IF(mprotect, ARGUMENT(2, PROT_READ | PROT_WRITE)), /* what follows such an mmap() */
+    CALL_IF(mprotect, ARGUMENT(2, PROT_READ | PROT_WRITE)), /* musl follows that mmap() by it */
     CALL(munmap),
     CALL_IF(madvise, ARGUMENT_ONE_OF(2, MADV_DONTNEED, MADV_FREE)), /* our stack; musl's free() */
-    CALL(getpid),          /* wolfSSL's random generator looks for a fork; the log's lines */
-    CALL(restart_syscall), /* poll() again, after a stop or a sleep of the machine */
+    CALL(getpid),          /* wolfSSL's random generator notices a fork by it; lines of the log */
+    CALL(restart_syscall), /* goes on with poll() after a stop or a sleep of the machine */
     CALL(exit_group),
 };
 
@@ -150,7 +150,7 @@ static const struct sock_filter opening[] = {
     SOCKETCALL(SYS_RECVMSG),
 #endif
 #ifdef __NR_gettimeofday
-    CALL(gettimeofday), /* a ticket's age, where the vDSO passes it on */
+    CALL(gettimeofday), /* a ticket's age, if the vDSO can't tell the time itself */
 #endif
 #ifdef __NR_time
     CALL(time), /* the same */
@@ -158,7 +158,7 @@ static const struct sock_filter opening[] = {
     CALL_IF(seccomp, ARGUMENT(0, SECCOMP_SET_MODE_FILTER), ARGUMENT(1, 0)), /* the relay's list */
 };
 
-/* The monitor: its children, and a log that may have been restarted meanwhile. */
+/* The monitor: reaps its children, and logs, perhaps to a daemon that was restarted. */
 static const struct sock_filter monitor[] = {
     CALL(sendmsg), /* hands the handler's descriptors to the gate */
     CALL(wait4),
@@ -173,8 +173,8 @@ static const struct sock_filter monitor[] = {
     CALL(splice), /* standard error, when it is a pipe that may be full */
 };
 
-/* The gate with client certificates: some builds of wolfSSL try to open /dev/urandom for each, and do
- * without. */
+/* The gate with client certificates. Some builds of wolfSSL try to open /dev/urandom for each certificate and go on
+ * if that fails. */
 static const struct sock_filter no_files[] = {
     CALL_FAILS(openat),
 #ifdef __NR_open
@@ -189,7 +189,7 @@ _Static_assert(SIZE_WITH(gate) + sizeof opening + sizeof no_files <=
 _Static_assert(SIZE_WITH(monitor) <= JAIL_FILTER_MAX * sizeof(struct sock_filter),
                "JAIL_FILTER_MAX");
 
-/* Each part goes on where the last has not decided. */
+/* Appends a part to the program. The kernel reaches it if the parts before it did not decide. */
 static size_t append(struct sock_filter *program, size_t len, const struct sock_filter *part,
                      size_t size)
 {

@@ -7,24 +7,24 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct sock_filter; /* one instruction, as linux/filter.h has it */
+struct sock_filter; /* one instruction of a program; linux/filter.h */
 
 enum jail_list {
-    JAIL_LIST_OPENING, /* the gate until the relay begins: lobby and handshake */
-    JAIL_LIST_RELAY,   /* the gate from then on; loaded on top of the first */
-    JAIL_LIST_MONITOR, /* the monitor once its keys are wiped */
+    JAIL_LIST_OPENING, /* the gate before the relay: lobby and handshake */
+    JAIL_LIST_RELAY,   /* the gate in the relay; is loaded in addition to JAIL_LIST_OPENING */
+    JAIL_LIST_MONITOR, /* the monitor after its keys are wiped */
 };
 
-/* More instructions than any of the lists has. */
+/* No list has more instructions. */
 #define JAIL_FILTER_MAX 192
 
-/* Writes the program of a list to `program` (JAIL_FILTER_MAX instructions). Any call that is not in the
- * list kills the process; with `verifies` (client certificates) opening a file fails with EACCES instead.
- * Returns the number of instructions; 0 in a build without seccomp. */
+/* Writes the program of a list to `program`, which has room for JAIL_FILTER_MAX instructions. A system call that
+ * is not in the list kills the process. With `verifies` (client certificates) opening a file fails with
+ * EACCES instead. Returns the number of instructions; 0 in a build without seccomp. */
 size_t jail_filter_program(enum jail_list list, bool verifies, struct sock_filter *program);
 
-/* Puts this process under a list, for good. It must have no_new_privs. Returns 0; -ENOSYS where kernel
- * or build lack seccomp; or another negative errno. Logs nothing. */
+/* Restricts this process to a list for ever. The process must have no_new_privs. Returns 0 or a negative errno:
+ * -ENOSYS if the kernel or the build lacks seccomp. Logs nothing. */
 int jail_filter_load(enum jail_list list, bool verifies);
 
 #endif

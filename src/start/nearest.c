@@ -21,7 +21,7 @@ static unsigned least(unsigned a, unsigned b, unsigned c)
     return least_of_two < c ? least_of_two : c;
 }
 
-/* The optimal string alignment distance, one row of its table for each letter of `one`. */
+/* Computes the optimal string alignment distance, a row of the table for each letter of `one`. */
 unsigned nearest_distance(const char *one, const char *other)
 {
     unsigned table[LENGTH_MAX + 1][LENGTH_MAX + 1];

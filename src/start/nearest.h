@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Finds the word that was meant by one that is misspelt. Pure. */
+/* Finds the word that the user meant by a misspelt one. Pure. */
 #ifndef POSTERN_NEAREST_H
 #define POSTERN_NEAREST_H
 
 #include <stddef.h>
 
-/* Counts how many letters must be put in, left out, changed or swapped with their neighbour to make one
- * word of the other. Capitals count as small letters and _ as -. Words of over 32 bytes are at least 32
- * apart. */
+/* Counts the steps from one word to the other: a step adds, removes or changes a letter or swaps two neighbours.
+ * Treats capitals as small letters and _ as -. Returns 32 if a word has more than 32 bytes. */
 unsigned nearest_distance(const char *one, const char *other);
 
-/* Returns the one of `count` words that is nearest to `word`, or NULL if none is near: of three letters
- * one may be wrong. */
+/* Returns the nearest of `count` words to `word`. Returns NULL if none is near: at most one letter in three may be
+ * wrong. */
 const char *nearest_word(const char *word, const char *const *words, size_t count);
 
 #endif

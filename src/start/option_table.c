@@ -49,7 +49,7 @@ static int set_ocsp(struct options *o, const char *value, const char **wants)
     return *value == '\0' ? -EINVAL : 0;
 }
 
-/* RFC 7301 section 3.1: names of 1 to 255 bytes. */
+/* Takes names with commas between, each of 1 to 255 bytes (RFC 7301 section 3.1). */
 static int set_alpn(struct options *o, const char *value, const char **wants)
 {
     const char *p = value;

@@ -25,13 +25,13 @@ static int set_argument(struct options *o, const struct option_row *row, const c
     return -EINVAL;
 }
 
-/* Returns the long name that was meant, or NULL if none is near. */
+/* Returns the long name of the option that the user meant; NULL if none is near. */
 static const char *meant(const char *name)
 {
     const char *names[OPTION_COUNT];
 
     if (strcmp(name, "user") == 0)
-        return "gate-user"; /* as it was called in 0.1 */
+        return "gate-user"; /* its name in version 0.1 */
     if (name[0] != '\0' && name[1] == '\0')
         for (size_t i = 0; i < OPTION_COUNT; i++)
             if (option_rows[i].letter == *name)
@@ -41,7 +41,7 @@ static const char *meant(const char *name)
     return nearest_word(name, names, OPTION_COUNT);
 }
 
-/* Refuses a long option: there is none of that name, several begin with it, or it takes no value. */
+/* Logs why a long option is wrong: no option has that name, several begin with it, or it takes no value. */
 static void refuse_long(const char *word)
 {
     char name[40], shown[80];
@@ -62,7 +62,7 @@ static void refuse_long(const char *word)
                   begin_so == 1 ? "this option takes no value" : "no such option");
 }
 
-/* Says what is wrong with a word that getopt_long() returned ? or : for. A letter is named by itself. */
+/* Logs why getopt_long() returned ? or : for this word. Names only the letter of a short option. */
 static int refuse_argument(int returned, const char *word)
 {
     const char letter[] = {'-', (char)optopt, '\0'};
@@ -86,8 +86,8 @@ static int argument_of(const struct option_row *row)
                                         : required_argument;
 }
 
-/* One pass over argv. With `given` not NULL nothing is set but the marks of what was given and
- * the name of the configuration file; with NULL everything is set. */
+/* Goes over argv once. If `given` is not NULL, only marks there which options are given, and sets o->config. If
+ * it is NULL, sets all options. Returns 0, or logs and returns EX_USAGE. */
 static int read_arguments(struct options *o, int argc, char **argv, bool *given)
 {
     struct option longs[OPTION_COUNT + 1];
@@ -130,14 +130,14 @@ static int read_arguments(struct options *o, int argc, char **argv, bool *given)
     return 0;
 }
 
-/* What the configuration file is read into. */
+/* Passed to take_line() for each line of the configuration file. */
 struct filling {
     struct options *o;
-    const bool *given;       /* what the command line has said, by row */
-    bool seen[OPTION_COUNT]; /* what the file has said */
+    const bool *given;       /* options on the command line, by row */
+    bool seen[OPTION_COUNT]; /* options in the file that were set, by row */
 };
 
-/* A copy of a value from the file that lives as long as the options. NULL: no memory. */
+/* Copies a value from the file; options_free() frees it. Returns NULL if there is no memory. */
 static const char *keep(struct options *o, const char *value)
 {
     char **more = realloc(o->owned, (o->owned_count + 1) * sizeof *more);
@@ -157,7 +157,7 @@ static int refuse(char *why, size_t size, const char *reason)
     return -1;
 }
 
-/* Refuses a name that no option has, with or without the dashes of the command line. */
+/* Writes to `why` that no option has this name, and which one was meant. Returns -1. */
 static int refuse_name(const char *name, char *why, size_t size)
 {
     const char *near = meant(name + strspn(name, "-"));
@@ -168,7 +168,7 @@ static int refuse_name(const char *name, char *why, size_t size)
     return -1;
 }
 
-/* One line of the configuration file. */
+/* Sets the option of one line of the configuration file, unless the command line has set it. */
 static int take_line(void *who, const char *name, const char *value, char *why, size_t size)
 {
     struct filling *f = who;
@@ -219,7 +219,7 @@ static int check_proxy(const struct options *o)
     return 0;
 }
 
-/* What no single option can know. */
+/* Checks options that need or exclude one another. Returns 0, or logs and returns EX_USAGE. */
 static int check_together(const struct options *o, bool policy_given)
 {
     if (o->action == ACTION_HELP || o->action == ACTION_VERSION)

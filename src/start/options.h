@@ -24,16 +24,16 @@ enum log_choice {
 enum client_cert { CLIENT_CERT_OFF, CLIENT_CERT_REQUEST, CLIENT_CERT_REQUIRE };
 enum action { ACTION_SERVE, ACTION_CHECK, ACTION_HELP, ACTION_VERSION, ACTION_NEW_TICKET_KEY };
 
-/* A certificate chain and its key; key == NULL: in the same file. */
+/* The files of a certificate chain and its key. */
 struct pair {
     const char *cert;
-    const char *key;
+    const char *key;    /* NULL: the key is in the same file */
     const char *staple; /* an OCSP response in DER; NULL: none */
 };
 
 #define OPTIONS_PAIRS_MAX 2
 
-/* USER[:GROUP] as it was written; looked up only when it is used. */
+/* All options. Users stand here as they were written; account_find() looks them up later. */
 struct options {
     enum action action;
     bool check_json;
@@ -48,8 +48,8 @@ struct options {
     const char *name;          /* NULL: gethostname() */
     const char *trusted;       /* networks as text; policy.h reads them; NULL: none */
     const char *proxy_trusted; /* the networks that PROXY headers come from, as text */
-    enum proxy_out proxy_out;  /* what the handler's input begins with */
-    bool proxy_protocol;       /* a PROXY header comes first */
+    enum proxy_out proxy_out;  /* the PROXY header that the handler gets */
+    bool proxy_protocol;       /* the client's side sends a PROXY header first */
     bool ucspi_tls;
     const char *gate_user;
     const char *handler_user;
@@ -59,21 +59,21 @@ struct options {
     unsigned tls_min;           /* as on the wire: 0x0303 for TLS 1.2 */
     unsigned ticket_lifetime;   /* seconds */
     const char *tickets;        /* file with the keys of session tickets; NULL: no tickets */
-    const char *new_ticket_key; /* file that is to get a new one */
+    const char *new_ticket_key; /* file to which a new key is to be added */
     const char *ciphers;
     const char *groups;
     const char *client_ca; /* NULL: no client certificates */
     const char *crl;       /* NULL: none */
     enum client_cert client_cert;
     enum client_name client_name;
-    unsigned timeout_lobby; /* seconds; 0: none. So are all of these */
+    unsigned timeout_lobby; /* all time-outs in seconds; 0: none */
     unsigned timeout_handshake;
     unsigned timeout_idle;
     unsigned timeout_session;
     unsigned timeout_grace;
-    unsigned max_connections; /* wait mode; 0: no limit. So is the next */
-    unsigned max_per_client;
-    unsigned exit_idle; /* seconds; 0: never */
+    unsigned max_connections; /* for wait mode; 0: no limit */
+    unsigned max_per_client;  /* for wait mode; 0: no limit */
+    unsigned exit_idle;       /* seconds; 0: never */
     const char *config;
     enum log_choice log;
     int verbosity;  /* -1: -q, 0, 1: -v */
@@ -82,15 +82,15 @@ struct options {
     size_t owned_count;
 };
 
-/* Reads argv and, if --config is there, that file; what the command line says wins. Writes one
- * line to the log for the first thing that is wrong with the command line, or one for each mistake of
- * the file. Returns 0 or the exit status to end with
- * (EX_USAGE; EX_CONFIG for what stands in the file). The strings in *o live as long as argv. */
+/* Reads argv and the file that --config names. The command line wins over the file. Logs the first mistake of the
+ * command line, or each mistake of the file. Returns 0 or the exit status to end with: EX_USAGE, or
+ * EX_CONFIG for mistakes of the file. The strings in *o live as long as argv, or until options_free(). */
 int options_read(struct options *o, int argc, char **argv);
 
+/* Frees the strings that came from the file. */
 void options_free(struct options *o);
 
-/* How each policy is called on the command line. */
+/* Returns the name of a policy, as on the command line. */
 const char *options_policy_name(enum policy policy);
 
 #endif

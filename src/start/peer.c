@@ -88,7 +88,7 @@ bool peer_same_host(const struct peer *a, const struct peer *b)
     return memcmp(a->bytes, b->bytes, a->family == AF_INET ? 4 : 16) == 0;
 }
 
-/* The prefix length behind the slash: digits only, at most max. -1 if it is none. */
+/* Reads the prefix length behind the slash: digits, at most max. Returns -1 if it is not one. */
 static int parse_bits(const char *text, int max)
 {
     int bits = 0;
@@ -132,7 +132,7 @@ static int parse_network(struct network *n, const char *item, size_t len)
     if (bits < 0)
         return -EINVAL;
     n->bits = (unsigned)bits;
-    /* Clients that are mapped are taken for IPv4, so their networks are too. */
+    /* Makes mapped networks IPv4, as peer_set() does with mapped addresses. */
     if (n->family == AF_INET6 && bits >= 96 && memcmp(n->bytes, v4_mapped, sizeof v4_mapped) == 0) {
         n->family = AF_INET;
         n->bits -= 96;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who is at the two ends of a connection; networks as CIDR lists. */
+/* The addresses of a connection's two ends, and lists of networks (CIDR). */
 #ifndef POSTERN_PEER_H
 #define POSTERN_PEER_H
 
@@ -9,34 +9,31 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-/* One end of a connection. */
+/* One end of a connection. `text` is "192.0.2.7:143", "[2001:db8::1]:143", "unix", "pipe" or "unknown". */
 struct peer {
-    sa_family_t family;          /* AF_INET, AF_INET6, AF_UNIX; AF_UNSPEC: not a socket */
-    uint8_t bytes[16];           /* the address, 4 or 16 bytes of it used, network order */
-    uint16_t port;               /* host order */
-    char host[INET6_ADDRSTRLEN]; /* "192.0.2.7", "2001:db8::1"; "" without an address */
-    char text[INET6_ADDRSTRLEN +
-              8]; /* "192.0.2.7:143", "[2001:db8::1]:143", "unix", "pipe", "unknown" */
+    sa_family_t family;              /* AF_INET, AF_INET6, AF_UNIX; AF_UNSPEC: not a socket */
+    uint8_t bytes[16];               /* the address in network order: 4 or 16 bytes */
+    uint16_t port;                   /* host order */
+    char host[INET6_ADDRSTRLEN];     /* "192.0.2.7", "2001:db8::1"; "" without an address */
+    char text[INET6_ADDRSTRLEN + 8]; /* for the log */
 };
 
-/* Fills in *p from a socket address; an IPv4-mapped IPv6 address becomes IPv4. A family that is
- * neither IP nor Unix is shown by its number. */
+/* Fills in *p from a socket address. An IPv4-mapped IPv6 address becomes IPv4. A family other than IP and Unix
+ * appears in p->text by its number. */
 void peer_set(struct peer *p, const struct sockaddr *address, socklen_t len);
 
-/* The same from the bytes of an address, 4 or 16 for AF_INET and AF_INET6; AF_UNIX has none. */
+/* Fills in *p from the bytes of an address: 4 for AF_INET, 16 for AF_INET6, none (NULL) for AF_UNIX. */
 void peer_set_bytes(struct peer *p, sa_family_t family, const uint8_t *bytes, uint16_t port);
 
-/* Who is at the far end (client) and at our end (server) of descriptor fd. What is not a socket,
- * or has no such end any more, becomes AF_UNSPEC. Returns 0, or -ENOTCONN when the peer has
- * already left a socket that can only have come with one. */
+/* Looks up both ends of descriptor fd: the far end (client) and our end (server). An end that is no socket or
+ * has left is AF_UNSPEC. Returns 0, or -ENOTCONN if fd is a socket whose client has left already. */
 int peer_of(int fd, struct peer *client, struct peer *server);
 
-/* True if both are IP addresses and the same one; ports don't matter. */
+/* True if both are the same IP address; ports may differ. */
 bool peer_same_host(const struct peer *a, const struct peer *b);
 
-/* A comma-separated list of networks: "192.0.2.0/24,2001:db8::/32,local"; a single address is a
- * network of its own; "local" stands for "both ends have the same address", "unix" for what comes
- * over a Unix socket or a pipe. */
+/* One item of a list such as "192.0.2.0/24,2001:db8::/32,local". A single address is a network of one. "local"
+ * holds clients whose address is ours, too; "unix" holds Unix sockets and pipes. */
 struct network {
     sa_family_t family; /* AF_UNSPEC: the word "local"; AF_UNIX: "unix" */
     uint8_t bytes[16];
@@ -50,8 +47,8 @@ struct networks {
     struct network list[PEER_NETWORKS_MAX];
 };
 
-/* Parses such a list; empty items are allowed. Returns 0, or -EINVAL and in *bad (a pointer into
- * `text`) and *bad_len the item that is wrong. */
+/* Parses a list of networks with commas between; empty items are allowed. Returns 0, or -EINVAL and the wrong item:
+ * *bad points into `text`, *bad_len is its length. */
 int networks_parse(struct networks *n, const char *text, const char **bad, size_t *bad_len);
 
 /* True if the client is in one of the networks. */

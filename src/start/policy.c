@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* Proves one list; `words`: the words that may stand in it. */
+/* Checks one list of networks. `words` names, for the log, the words that may stand in it. */
 static int check_list(const char *option, const char *list, bool may_be_unix, const char *words)
 {
     static const char unix_word[] = "unix";
@@ -59,11 +59,10 @@ enum policy policy_for(const struct options *o, const struct connection *c)
 {
     static const struct peer elsewhere = {.family = AF_UNSPEC};
 
-    /* A connection whose PROXY header named no client may be anybody's. */
+    /* Without an address from a PROXY header the client is unknown. */
     if (o->proxy_protocol && !c->proxied)
         return o->policy;
-    /* Where the proxy says that its client has connected to is no place on this machine: so the word
-     * `local' is out of the question. */
+    /* The server in a PROXY header is another machine, so `local' can't be true: compares with `elsewhere`. */
     return list_holds(o->trusted, &c->client, c->proxied ? &elsewhere : &c->server)
                ? POLICY_OPTIONAL
                : o->policy;

@@ -26,8 +26,8 @@ static unsigned get16(const uint8_t *bytes)
     return (unsigned)bytes[0] << 8 | bytes[1];
 }
 
-/* Takes a word and the one space behind it; *rest is NULL behind the last one. Returns NULL if there
- * is none. */
+/* Takes a word and the one space behind it off *rest, which becomes NULL behind the last word. Returns the word;
+ * NULL if there is none. */
 static const char *take_word(char **rest)
 {
     char *word = *rest;
@@ -41,7 +41,7 @@ static const char *take_word(char **rest)
     return word;
 }
 
-/* A decimal number without leading zeroes. */
+/* Reads a decimal number without leading zeroes. Returns false if it is no port. */
 static bool parse_port(const char *word, uint16_t *port)
 {
     unsigned n = 0;
@@ -55,7 +55,7 @@ static bool parse_port(const char *word, uint16_t *port)
     return n <= UINT16_MAX;
 }
 
-/* The four words behind TCP4 or TCP6. */
+/* Parses the four words behind TCP4 or TCP6. */
 static enum proxy_verdict parse_v1_addresses(struct proxy_header *h, sa_family_t family, char *rest)
 {
     const char *words[4];
@@ -78,7 +78,7 @@ static enum proxy_verdict parse_v1_addresses(struct proxy_header *h, sa_family_t
     return PROXY_OK;
 }
 
-/* Section 2.1: one line that ends in CR LF. */
+/* Parses a header of version 1, one line that ends in CR LF (section 2.1). */
 static enum proxy_verdict parse_v1(struct proxy_header *h, const uint8_t *bytes, size_t len)
 {
     static const char unknown[] = "UNKNOWN";
@@ -100,7 +100,7 @@ static enum proxy_verdict parse_v1(struct proxy_header *h, const uint8_t *bytes,
     line[seen - 2] = '\0';
     char *rest = line + sizeof proxy_v1_start - 1;
     size_t rest_len = seen - 2 - (sizeof proxy_v1_start - 1);
-    /* What stands behind UNKNOWN is to be ignored, whatever it is. */
+    /* The specification says to ignore all text behind UNKNOWN. */
     if (rest_len >= sizeof unknown - 1 && memcmp(rest, unknown, sizeof unknown - 1) == 0 &&
         (rest_len == sizeof unknown - 1 || rest[sizeof unknown - 1] == ' '))
         return PROXY_OK;
@@ -113,7 +113,7 @@ static enum proxy_verdict parse_v1(struct proxy_header *h, const uint8_t *bytes,
     return bad(h, "neither TCP4, TCP6 nor UNKNOWN");
 }
 
-/* RFC 4960 appendix B, with four bytes from `hole` on taken for zero. */
+/* Computes CRC32C (RFC 4960 appendix B) as if the four bytes at `hole` were zero. */
 static uint32_t crc32c(const uint8_t *bytes, size_t len, size_t hole)
 {
     uint32_t crc = UINT32_MAX;
@@ -126,8 +126,8 @@ static uint32_t crc32c(const uint8_t *bytes, size_t len, size_t hole)
     return ~crc;
 }
 
-/* Walks what stands behind the addresses, from `at` on: each piece must have its place, and of them
- * all only the checksum counts (section 2.2.3). */
+/* Checks the TLVs behind the addresses, which begin at `at`: each must end inside the header. Verifies the checksum
+ * if there is one (section 2.2.3) and ignores the other types. */
 static enum proxy_verdict check_tlvs(struct proxy_header *h, const uint8_t *bytes, size_t at)
 {
     size_t checksum = 0;
@@ -167,7 +167,7 @@ static void set_v2_addresses(struct proxy_header *h, unsigned family, const uint
     peer_set_bytes(&h->server, kind, block + size, (uint16_t)get16(block + 2 * size + 2));
 }
 
-/* What follows the first 16 bytes of a header that is whole, for the command PROXY. */
+/* Parses the part of a whole header behind its first 16 bytes, for the command PROXY. */
 static enum proxy_verdict parse_v2_block(struct proxy_header *h, const uint8_t *bytes)
 {
     static const size_t sizes[] = {0, V2_IPV4, V2_IPV6, V2_UNIX};
@@ -175,7 +175,7 @@ static enum proxy_verdict parse_v2_block(struct proxy_header *h, const uint8_t *
 
     if (family > PROXY_FAMILY_UNIX || transport > PROXY_TRANSPORT_DGRAM)
         return bad(h, "an address family or transport that does not exist");
-    /* How long its addresses are can't be known. */
+    /* The length of such addresses is not specified, so nothing behind them can be checked. */
     if (family == PROXY_FAMILY_UNSPEC || transport == PROXY_TRANSPORT_UNSPEC)
         return PROXY_OK;
     if (h->len - PROXY_V2_START < sizes[family])
@@ -186,7 +186,7 @@ static enum proxy_verdict parse_v2_block(struct proxy_header *h, const uint8_t *
     return verdict;
 }
 
-/* Section 2.2. */
+/* Parses a header of version 2 (section 2.2). */
 static enum proxy_verdict parse_v2(struct proxy_header *h, const uint8_t *bytes, size_t len)
 {
     if (len > 12 && bytes[12] >> 4 != 2)
@@ -200,7 +200,7 @@ static enum proxy_verdict parse_v2(struct proxy_header *h, const uint8_t *bytes,
         return bad(h, "longer than 4096 bytes");
     if (len < h->len)
         return PROXY_MORE;
-    /* The proxy speaks for itself; what else it says is to be thrown away. */
+    /* LOCAL: the proxy connects for itself, and the rest of the header is ignored. */
     return (bytes[12] & 15) == PROXY_COMMAND_LOCAL ? PROXY_OK : parse_v2_block(h, bytes);
 }
 
@@ -240,7 +240,7 @@ static void put_end(struct message_writer *w, const struct peer *p)
     message_put_number(w, p->port);
 }
 
-/* Returns false for an end without an address. */
+/* Reads one end. Returns false for an end without an address. */
 static bool get_end(struct message_reader *r, struct peer *p)
 {
     static const sa_family_t families[] = {AF_UNSPEC, AF_INET, AF_INET6, AF_UNIX};

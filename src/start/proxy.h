@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The PROXY protocol of HAProxy, versions 1 and 2: a pure parser. monitor/proxy_out.h builds one.
- */
+/* The PROXY protocol of HAProxy, versions 1 and 2: parses its headers. Pure. monitor/proxy_out.h builds them. */
 #ifndef POSTERN_PROXY_H
 #define POSTERN_PROXY_H
 
@@ -11,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The most bytes that a header may take; version 2 could say up to 65551. */
+/* The longest header that is accepted, in bytes; version 2 would allow 65551. */
 #define PROXY_HEADER_MAX 4096
 
 /* Begins a header of version 1 (section 2.1). */
@@ -28,27 +27,26 @@ enum { PROXY_FAMILY_UNSPEC, PROXY_FAMILY_INET, PROXY_FAMILY_INET6, PROXY_FAMILY_
 enum { PROXY_TRANSPORT_UNSPEC, PROXY_TRANSPORT_STREAM, PROXY_TRANSPORT_DGRAM };
 
 enum proxy_verdict {
-    PROXY_MORE,  /* not all there yet, and every byte so far belongs to it: read on */
+    PROXY_MORE,  /* the beginning of a header: read on; all bytes so far belong to it */
     PROXY_OK,    /* a whole header */
-    PROXY_BAD,   /* a header by its first bytes, but malformed */
-    PROXY_ABSENT /* no header at all */
+    PROXY_BAD,   /* begins like a header, but is malformed */
+    PROXY_ABSENT /* not a header */
 };
 
 struct proxy_header {
-    size_t len; /* the bytes that it takes */
-    bool
-        has_addresses; /* not for LOCAL, UNKNOWN and what is no stream: keep the connection's own */
-    struct peer client; /* whom the proxy speaks for */
-    struct peer server; /* where that one has connected to */
-    const char *why;    /* for PROXY_BAD: what is wrong; lives for ever */
+    size_t len;         /* length in bytes */
+    bool has_addresses; /* false for LOCAL, UNKNOWN and datagrams: the connection keeps its own */
+    struct peer client; /* the client of the proxy */
+    struct peer server; /* the address to which that client connected */
+    const char *why;    /* for PROXY_BAD: the mistake; a constant */
 };
 
-/* Judges the first len bytes of a connection by the specification of 2020-03-05. Reads nothing beyond
- * them, keeps nothing. But for `why`, *h says something for PROXY_OK only. */
+/* Parses the first len bytes of a connection by the specification of 2020-03-05. Sets *h: h->why for PROXY_BAD,
+ * the other members for PROXY_OK only. */
 enum proxy_verdict proxy_parse(struct proxy_header *h, const uint8_t *bytes, size_t len);
 
-/* What the gate tells the monitor of a header: addresses as bytes. A field that is missing or wrong
- * makes the reader fail. */
+/* Write and read the addresses of a header as part of a message from the gate to the monitor. A field that is
+ * missing or wrong sets r->failed. */
 void proxy_put(struct message_writer *w, const struct proxy_header *h);
 void proxy_get(struct message_reader *r, struct proxy_header *h);
 

@@ -26,7 +26,7 @@ int ucspi_make(struct ucspi *gate, struct ucspi *handler)
         return -errno;
     gate->read = down[0];
     handler->write = down[1];
-    /* Our ends are of no use to anybody else, so they can be made ready for the relay at once. */
+    /* The relay needs these non-blocking; no other process shares them. */
     int rc = io_set_nonblocking(gate->write, true);
     return rc == 0 ? io_set_nonblocking(gate->read, true) : rc;
 }

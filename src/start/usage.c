@@ -8,7 +8,7 @@
 #define HELP_WIDTH 80
 #define HELP_AT 34
 
-/* What --help writes above the option of this name. */
+/* Titles, each printed above the option of this name. */
 static const struct {
     const char *name;
     const char *title;
@@ -25,7 +25,7 @@ static const struct {
     {"config", "Configuration, log and help"},
 };
 
-/* Prints words from column HELP_AT on, in lines of HELP_WIDTH columns at most. */
+/* Prints the rest of a line, which begins in column HELP_AT; breaks it before column HELP_WIDTH. */
 static void print_wrapped(FILE *out, const char *text)
 {
     size_t room = HELP_WIDTH - HELP_AT;
