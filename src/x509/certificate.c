@@ -32,7 +32,7 @@ static int two_digits(const uint8_t *p)
     return (p[0] - '0') * 10 + (p[1] - '0');
 }
 
-/* UTCTime or GeneralizedTime as section 4.1.2.5 wants them: to the second, in UTC. */
+/* Takes a UTCTime or GeneralizedTime, which section 4.1.2.5 wants with seconds and in UTC. */
 static int take_time(struct der *from, time_t *when)
 {
     struct tm t = {0};
@@ -62,7 +62,7 @@ static int take_time(struct der *from, time_t *when)
     return 0;
 }
 
-/* True for a hash that can be forged. */
+/* True for hashes for which collisions are known. */
 static bool is_weak_hash(struct der oid)
 {
     return IS_OID(oid, "\x2b\x0e\x03\x02\x1a") ||             /* SHA-1 */
@@ -70,8 +70,8 @@ static bool is_weak_hash(struct der oid)
            IS_OID(oid, "\x2a\x86\x48\x86\xf7\x0d\x02\x05");   /* MD5 */
 }
 
-/* What is in an AlgorithmIdentifier. RSASSA-PSS names its hash in its parameters; SHA-1 if it does not
- * (RFC 4055 section 3.1). */
+/* True if a signature by this AlgorithmIdentifier uses a weak hash. RSASSA-PSS names the hash in its parameters;
+ * without them it is SHA-1 (RFC 4055 section 3.1). */
 static bool is_weak_signature(struct der algorithm)
 {
     struct der oid, parameters, hash;
@@ -94,7 +94,7 @@ static bool is_weak_signature(struct der algorithm)
            IS_OID(oid, "\x2a\x86\x48\xce\x38\x04\x03");           /* SHA-1 with DSA */
 }
 
-/* A SubjectPublicKeyInfo's content: how long an RSA key is. */
+/* Reads the content of a SubjectPublicKeyInfo: the length of an RSA key. */
 static int read_key(struct certificate *c, struct der info)
 {
     struct der algorithm, oid, bits, key, modulus;
@@ -169,7 +169,7 @@ static int read_alt_names(struct certificate *c, struct der value)
 }
 
 static const struct {
-    uint8_t last; /* number of the OID, behind 2.5.29 */
+    uint8_t last; /* last number of the OID 2.5.29.x */
     int (*read)(struct certificate *c, struct der value);
 } readers[] = {
     {15, read_usage},
@@ -180,11 +180,11 @@ static const struct {
 
 #define READERS (sizeof readers / sizeof readers[0])
 
-/* One extension: its OID, whether it is critical, and what it holds. */
+/* One extension. */
 struct extension {
     struct der oid;
     bool critical;
-    struct der value;
+    struct der value; /* the content of its OCTET STRING */
 };
 
 static int take_extension(struct der *all, struct extension *e)
@@ -202,7 +202,7 @@ static int take_extension(struct der *all, struct extension *e)
     return der_take(&one, DER_OCTETS, &e->value);
 }
 
-/* What is in [3] of a certificate. */
+/* Reads [3] of a certificate: its extensions. */
 static int read_extensions(struct certificate *c, struct der wrapped)
 {
     bool seen[READERS] = {false};
@@ -218,7 +218,7 @@ static int read_extensions(struct certificate *c, struct der wrapped)
             const char oid[] = {0x55, 0x1d, (char)readers[i].last};
             if (!is_oid(e.oid, oid, sizeof oid))
                 continue;
-            /* Section 4.2: none may come twice. */
+            /* Section 4.2: no extension may come twice. */
             if (seen[i] || readers[i].read(c, e.value) < 0)
                 return -EBADMSG;
             seen[i] = true;
@@ -254,7 +254,7 @@ int x509_read(struct certificate *c, const uint8_t *der, size_t len)
         take_time(&validity, &c->not_after) < 0 || der_take(&body, DER_SEQUENCE, &c->subject) < 0 ||
         der_take(&body, DER_SEQUENCE, &key) < 0 || read_key(c, key) < 0)
         return -EBADMSG;
-    /* Unique identifiers, [1] and [2], are of no interest. */
+    /* Skips the unique identifiers, [1] and [2]. */
     while (body.len > 0) {
         int tag = der_next(&body, &more);
         if (tag < 0 || (tag == DER_CONTEXT_0 + 3 && read_extensions(c, more) < 0))
@@ -265,7 +265,7 @@ int x509_read(struct certificate *c, const uint8_t *der, size_t len)
     return 0;
 }
 
-/* What is in [0] of a revocation list. */
+/* Reads [0] of a revocation list: its extensions. */
 static int read_list_extensions(struct revocation_list *l, struct der wrapped)
 {
     struct extension e;

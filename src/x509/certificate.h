@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What certificates and revocation lists say (RFC 5280): read, not verified, which is the TLS library's
- * part. Pure. */
+/* Reads certificates and revocation lists (RFC 5280). Does not verify them: the TLS library does. Pure. */
 #ifndef POSTERN_X509_H
 #define POSTERN_X509_H
 
@@ -11,41 +10,45 @@
 #include <stdint.h>
 #include <time.h>
 
-/* RSA keys of fewer bits are too weak. */
+/* RSA keys with fewer bits are weak. */
 #define RSA_BITS_MIN 2048
 
-/* The fields point into the certificate's bytes. */
+/* The parts of a certificate. All struct der point into its bytes, which the caller keeps. */
 struct certificate {
-    struct der serial;    /* the INTEGER's bytes */
-    struct der issuer;    /* what is in the SEQUENCE of the Name, see dn.h */
-    struct der subject;   /* likewise */
-    struct der alt_names; /* what is in the SEQUENCE of subjectAltName; at == NULL: there is none */
+    struct der serial;    /* the bytes of the INTEGER */
+    struct der issuer;    /* the content of the Name's SEQUENCE, see dn.h */
+    struct der subject;   /* the content of the Name's SEQUENCE */
+    struct der alt_names; /* the content of subjectAltName's SEQUENCE; at == NULL: none */
     time_t not_before;
     time_t not_after;
     unsigned version;    /* 1 to 3 */
-    unsigned rsa_bits;   /* 0: another kind of key */
-    bool weak_signature; /* with MD2, MD5 or SHA-1 */
+    unsigned rsa_bits;   /* length of an RSA key; 0: another kind of key */
+    bool weak_signature; /* signed with MD2, MD5 or SHA-1 */
     bool self_issued;    /* subject and issuer are the same */
-    bool is_ca;          /* basicConstraints */
-    bool may_certify;    /* keyUsage: keyCertSign, or no keyUsage at all */
-    bool may_sign;       /* keyUsage: digitalSignature, or none at all */
-    bool for_clients;    /* extendedKeyUsage: clientAuth, any, or none at all */
+    bool is_ca;          /* basicConstraints: cA */
+    bool may_certify;    /* keyUsage has keyCertSign, or there is no keyUsage */
+    bool may_sign;       /* keyUsage has digitalSignature, or there is no keyUsage */
+    bool for_clients;    /* extendedKeyUsage has clientAuth or any, or is not there */
 };
 
+/* The parts of a revocation list. */
 struct revocation_list {
-    struct der issuer;
+    struct der issuer; /* the content of the Name's SEQUENCE */
     time_t this_update;
     time_t next_update; /* 0: none */
-    bool whole;         /* no delta, and for all certificates: no critical extension */
+    bool whole; /* no critical extension: covers all certificates of the issuer, is no delta */
 };
 
-/* Returns 0, or -EBADMSG for what is none. */
+/* Reads a certificate in DER. Returns 0, or -EBADMSG if it is malformed. */
 int x509_read(struct certificate *c, const uint8_t *der, size_t len);
+
+/* Reads a revocation list in DER. Returns 0, or -EBADMSG if it is malformed. */
 int x509_read_crl(struct revocation_list *l, const uint8_t *der, size_t len);
 
+/* True if two Names have the same bytes. */
 bool x509_same_name(struct der a, struct der b);
 
-/* Writes a day as 2026-01-02; "" for what no calendar has. size >= 16. */
+/* Writes the day (UTC) of a time as 2026-01-02; "" if the calendar has no such day. size >= 16. */
 void x509_date(char *text, size_t size, time_t when);
 
 #endif

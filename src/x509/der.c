@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-/* X.690 section 8.1.3, with DER's rule that it be short. Returns the bytes used or 0. */
+/* Reads a length (X.690 section 8.1.3), in the shortest form as DER wants. Returns the bytes used; 0 if malformed. */
 static size_t read_length(const uint8_t *at, size_t left, size_t *len)
 {
     if (left == 0)

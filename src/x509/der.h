@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* DER (X.690), element by element, as far as certificates need it. Pure. */
+/* Reads DER (X.690) one element at a time, as far as certificates need it. Pure. */
 #ifndef POSTERN_DER_H
 #define POSTERN_DER_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bytes of somebody else's. */
+/* A pointer and a length: bytes that another owns. */
 struct der {
     const uint8_t *at;
     size_t len;
@@ -21,18 +21,18 @@ enum {
     DER_GENERALIZED_TIME = 0x18,
     DER_SEQUENCE = 0x30,
     DER_SET = 0x31,
-    DER_CONTEXT_0 = 0xa0, /* constructed; the next ones are 1, 2, ... */
+    DER_CONTEXT_0 = 0xa0, /* [0], constructed; [1] is DER_CONTEXT_0 + 1 and so on */
 };
 
-/* Takes the next element off *from: gives its tag and in *value what it holds. Returns -EBADMSG when
- * there is none, or it is none that DER allows (long tags, lengths that are indefinite or written longer
- * than needed) or reaches beyond *from. */
+/* Takes the next element off *from. Returns its tag and in *value its content. Returns -EBADMSG if there is none,
+ * if it reaches beyond *from, or if it is not DER: a long tag, a length that is indefinite or has more
+ * bytes than needed. */
 int der_next(struct der *from, struct der *value);
 
-/* The same for an element that has to have this tag. Returns 0 or -EBADMSG. */
+/* Takes the next element if it has this tag. Returns 0, or -EBADMSG and leaves *from undefined. */
 int der_take(struct der *from, int tag, struct der *value);
 
-/* The tag of the next element without taking it; -EBADMSG if there is none. */
+/* Returns the tag of the next element and leaves it in place; -EBADMSG if there is none. */
 int der_peek(const struct der *from);
 
 #endif

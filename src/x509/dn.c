@@ -27,7 +27,7 @@ struct attribute {
     struct dn_value value;
 };
 
-/* OIDs below 2.5.4 by their last number, and the others that are in use. */
+/* Types of attributes: those below 2.5.4 in the order of their last number, then the others in use. */
 static const struct {
     const char *name;
     const char *oid;
@@ -68,7 +68,7 @@ static const char *type_name(struct der oid)
     return NULL;
 }
 
-/* The text under construction: what does not fit makes it `full`. */
+/* A text under construction. Bytes that do not fit set `full`. */
 struct text {
     char *at;
     size_t size;
@@ -92,7 +92,7 @@ static void put_word(struct text *t, const char *word)
     put(t, word, strlen(word));
 }
 
-/* Begins a text: size is not 0. */
+/* Begins a text in a buffer of `size` bytes; size > 0. */
 static struct text begin(char *text, size_t size)
 {
     *text = '\0';
@@ -118,7 +118,7 @@ static void put_hex(struct text *t, const char *before, const uint8_t *bytes, si
     }
 }
 
-/* Takes one character off a string. False for a byte that is none: it is taken off all the same. */
+/* Takes one character off a string. Returns false for a byte that is not UTF-8, and takes it, too. */
 static bool next_character(int tag, struct der *string, uint32_t *code)
 {
     size_t unit = tag == BMP_STRING ? 2 : tag == UNIVERSAL_STRING ? 4 : 1;
@@ -126,7 +126,7 @@ static bool next_character(int tag, struct der *string, uint32_t *code)
 
     *code = 0;
     if (tag == T61_STRING || unit > 1) {
-        /* T.61 is used as if it were Latin-1. */
+        /* Reads T.61 as Latin-1, as most programs use it. */
         for (size_t i = 0; i < unit; i++)
             *code = *code << 8 | string->at[i];
     } else {
@@ -142,7 +142,7 @@ static bool next_character(int tag, struct der *string, uint32_t *code)
     return good;
 }
 
-/* True for a string that can be written as text. Those of 16 and 32 bits have to be right. */
+/* True for a string that can be written as text. Strings of 16 and 32 bits must be well-formed. */
 static bool is_text(const struct dn_value *value)
 {
     struct der rest = value->bytes;
@@ -171,7 +171,7 @@ static bool is_text(const struct dn_value *value)
     }
 }
 
-/* RFC 4514 section 2.4. */
+/* True for a character that must be escaped in a DN (RFC 4514 section 2.4). */
 static bool has_meaning(uint32_t code, bool first, bool last)
 {
     if (code == ' ')
@@ -209,7 +209,7 @@ static void put_value(struct text *t, const struct dn_value *value, bool in_dn)
     }
 }
 
-/* X.690 section 8.19: numbers with dots between. */
+/* Writes an OID (X.690 section 8.19) as numbers with dots between. Returns 0 or -EBADMSG. */
 static int put_oid(struct text *t, struct der oid)
 {
     uint64_t arc = 0;
@@ -268,7 +268,7 @@ static int take_attribute(struct der *set, struct attribute *a)
 int dn_text(char *text, size_t size, struct der name)
 {
     struct attribute all[ATTRIBUTES_MAX];
-    bool joined[ATTRIBUTES_MAX]; /* to the one before, in one set */
+    bool joined[ATTRIBUTES_MAX]; /* the attribute is in one set with the one before it */
     size_t count = 0;
     struct text t = begin(text, size);
     struct der set;
@@ -285,7 +285,7 @@ int dn_text(char *text, size_t size, struct der name)
             rc = take_attribute(&set, &all[count++]);
         }
     }
-    /* The last one goes first: RFC 4514 section 2.1. */
+    /* Begins with the last one: RFC 4514 section 2.1. */
     for (size_t i = count; rc == 0 && i-- > 0;) {
         rc = put_attribute(&t, &all[i]);
         if (i > 0)

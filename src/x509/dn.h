@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Distinguished names (X.501) as text. Pure. */
+/* Writes distinguished names (X.501) as text. Pure. */
 #ifndef POSTERN_DN_H
 #define POSTERN_DN_H
 
@@ -7,28 +7,28 @@
 
 #include <stddef.h>
 
-/* The types that have to be found by name. */
+/* The types of attribute that dn_find() finds. */
 enum dn_type { DN_COMMON_NAME, DN_EMAIL };
 
-/* What stands in one attribute: its tag, its bytes, and the whole element. */
+/* The value of one attribute. */
 struct dn_value {
     int tag;
-    struct der bytes;
-    struct der whole;
+    struct der bytes; /* its content */
+    struct der whole; /* the element with tag and length */
 };
 
-/* Writes a Name, given as the content of its SEQUENCE, as RFC 4514 has it and as Apache's mod_ssl and
- * `openssl x509 -nameopt RFC2253' call the attributes: "CN=alice,O=Example". Text is UTF-8, whatever it
- * was in the certificate; control characters and what is no text are \XX, a byte each; an attribute that
- * is of no known type, or no string, is #HEX. Returns 0, -EBADMSG for what is no Name, or -ENOSPC if it
- * does not fit: then text is "". */
+/* Writes a Name by RFC 4514: "CN=alice,O=Example". `name` is the content of its SEQUENCE. The types have the names
+ * of Apache's mod_ssl and `openssl x509 -nameopt RFC2253'. Converts text to UTF-8. Writes control characters
+ * and malformed text as \XX for each byte, and values of unknown types and values that are no strings
+ * as #HEX. Returns 0, -EBADMSG if `name` is malformed, or -ENOSPC if it does not fit; then text is "". */
 int dn_text(char *text, size_t size, struct der name);
 
-/* The same for a single value, without what has a meaning only in a DN: of those characters only the
- * backslash is escaped. */
+/* Writes a single value as dn_text() does, but escapes only the backslash of the characters that have a meaning in
+ * a DN. Returns 0 or -ENOSPC; then text is "". */
 int dn_value_text(char *text, size_t size, const struct dn_value *value);
 
-/* Counts the attributes of a type and gives the first. Returns -EBADMSG for what is no Name. */
+/* Returns the number of attributes of this type and in *first the value of the first. Returns -EBADMSG if `name`
+ * is malformed. */
 int dn_find(struct der name, enum dn_type type, struct dn_value *first);
 
 #endif

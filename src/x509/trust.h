@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The client CAs and revocation lists that clients are judged by. Pure. */
+/* Client CAs and revocation lists (--client-ca, --crl). Pure. */
 #ifndef POSTERN_TRUST_H
 #define POSTERN_TRUST_H
 
@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Certificates and lists in DER, one behind the other. Public, so the gate may have a copy. */
+/* Certificates and lists in DER, one behind the other. They are no secrets, so the gate has them, too. */
 struct trust {
     uint8_t *authorities;
     size_t authorities_len;
@@ -17,12 +17,14 @@ struct trust {
     size_t lists_len;
 };
 
+/* Return all certificates, and all lists. The bytes belong to *t. */
 struct der trust_authorities(const struct trust *t);
 struct der trust_lists(const struct trust *t);
 
-/* Takes the next certificate or list off *rest, which begins as all of them. False at the end. */
+/* Takes the next certificate or list off *rest. Returns false at the end. */
 bool trust_next(struct der *rest, struct der *one);
 
+/* Frees certificates and lists. */
 void trust_free(struct trust *t);
 
 #endif

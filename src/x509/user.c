@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* GeneralName (RFC 5280 section 4.2.1.6) */
+/* Tags of GeneralName (RFC 5280 section 4.2.1.6). */
 #define OTHER_NAME 0xa0
 #define EMAIL_NAME 0x81
 #define DNS_NAME 0x82
@@ -28,12 +28,12 @@ void identity_name(char *text, size_t size, struct der name)
         return;
     }
     len = size - 4;
-    while (len > 0 && ((unsigned char)whole[len] & 0xc0) == 0x80) /* inside a character */
+    while (len > 0 && ((unsigned char)whole[len] & 0xc0) == 0x80) /* never splits a character */
         len--;
     (void)snprintf(text, size, "%.*s...", (int)len, whole);
 }
 
-/* What is too long is as good as not there. */
+/* Makes a text that did not fit empty, and its error 0. */
 static int take_text(int rc, char *text)
 {
     if (rc == -ENOSPC)
@@ -54,7 +54,7 @@ static void take_serial(char *text, size_t size, struct der serial)
         (void)snprintf(text + 2 * i, 3, "%02X", serial.at[i]);
 }
 
-/* Takes a name if it is one that nobody can misread. */
+/* Copies the name to `user` if facts_is_user() accepts it; else makes `user` empty. */
 static void take_user(char user[], const char *name)
 {
     user[0] = '\0';
@@ -62,7 +62,7 @@ static void take_user(char user[], const char *name)
         memcpy(user, name, strlen(name) + 1);
 }
 
-/* The same for one that stands in subjectAltName. */
+/* Does as take_user() for a name out of subjectAltName. */
 static void take_alt_user(char user[], struct der name)
 {
     char text[FACTS_USER_MAX + 1];
@@ -75,7 +75,7 @@ static void take_alt_user(char user[], struct der name)
     take_user(user, text);
 }
 
-/* A user principal name, as Microsoft's certificates have it. */
+/* True if an otherName is a user principal name, which Microsoft's certificates have. */
 static bool is_principal(struct der other, struct der *name)
 {
     static const uint8_t principal[] = {0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x14, 0x02, 0x03};
@@ -87,7 +87,7 @@ static bool is_principal(struct der other, struct der *name)
            der_take(&wrapped, UTF8_STRING, name) == 0;
 }
 
-/* The one name in subjectAltName, if it is one. */
+/* Takes the user from subjectAltName if that holds exactly one name. */
 static int take_only_name(char user[], struct der names)
 {
     struct der name;
@@ -102,7 +102,7 @@ static int take_only_name(char user[], struct der names)
     return 0;
 }
 
-/* The one mail address in subjectAltName. Returns how many there are, or -EBADMSG. */
+/* Takes the user from subjectAltName if that holds exactly one mail address. Returns their number or -EBADMSG. */
 static int take_only_email(char user[], struct der names)
 {
     struct der name;
@@ -122,7 +122,7 @@ static int take_only_email(char user[], struct der names)
     return count;
 }
 
-/* The one attribute of this type in the subject. */
+/* Takes the user from the subject if that holds exactly one attribute of this type. */
 static int take_only_attribute(char user[], struct der subject, enum dn_type type)
 {
     char text[FACTS_USER_MAX + 1];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who a client is, by a certificate that has been verified. Pure. */
+/* Reads from a verified certificate who the client is. Pure. */
 #ifndef POSTERN_IDENTITY_H
 #define POSTERN_IDENTITY_H
 
@@ -8,11 +8,11 @@
 
 #include <stddef.h>
 
-/* Fills in names, serial number and user, but neither `verify` nor `fingerprint`; the bounds of struct
- * client_facts hold. Returns 0 or -EBADMSG. */
+/* Fills in the names, the serial number and the user; leaves `verify` and `fingerprint` alone. `part` says which
+ * part of the certificate names the user. Returns 0 or -EBADMSG. */
 int identity_take(struct client_facts *f, const struct certificate *c, enum client_name part);
 
-/* Writes a certificate's subject for a line of the log, cut with "..." if it is long; size >= 8. */
+/* Writes a Name for a line of the log; cuts it with "..." if it is long; size >= 8. */
 void identity_name(char *text, size_t size, struct der name);
 
 #endif
