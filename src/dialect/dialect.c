@@ -169,7 +169,7 @@ bool dialect_has_control(const struct dialect *d, const char *line, size_t len)
     return false;
 }
 
-/* The row for this occasion and command: the first that fits. */
+/* Returns the first row that fits this occasion and command; NULL if there is none. */
 static const struct saying *find_saying(const struct dialect *d, enum occasion occasion,
                                         const char *verb)
 {
@@ -185,7 +185,7 @@ static const struct saying *find_saying(const struct dialect *d, enum occasion o
     return NULL;
 }
 
-/* Writes what the letter behind a % stands for. Returns false if it begins a part that is left out. */
+/* Writes what the letter behind a % stands for. Returns false if it begins a part whose condition fails. */
 static bool say_part(struct text *out, char letter, const struct command *c,
                      const struct setting *s)
 {

@@ -22,7 +22,7 @@ static const struct word words[] = {
     {"NAMESPACE", COMMAND_OTHER},
 };
 
-/* RFC 9051 section 9: tag = 1*<any ASTRING-CHAR except "+">. */
+/* Returns the length of the tag; 0 if there is none. RFC 9051 section 9: tag = 1*<any ASTRING-CHAR except "+">. */
 static size_t tag_length(const char *line, size_t len)
 {
     size_t n = 0;
@@ -32,7 +32,8 @@ static size_t tag_length(const char *line, size_t len)
     return n;
 }
 
-/* RFC 9051 section 4.3, RFC 7888: a line that ends in {n} or {n+} announces n bytes. */
+/* Finds a literal: a line that ends in {n} or {n+} announces n bytes (RFC 9051 section 4.3, RFC 7888).
+ * Returns COMMAND_LITERAL, COMMAND_UNASKED, or COMMAND_OTHER if there is none. */
 static enum command_kind literal(const char *line, size_t len)
 {
     size_t n = len;
@@ -84,7 +85,7 @@ static void parse(struct command *c, const char *line, size_t len)
         c->kind = announced;
 }
 
-/* What the lobby can do by itself stands in the list of capabilities. */
+/* The lists of capabilities name what the lobby answers itself. */
 static const struct saying sayings[] = {
     {SAY_GREETING, NULL,
      "* OK [CAPABILITY IMAP4rev1 ID%+ STARTTLS%. LOGINDISABLED] %h postern ready\r\n"},
@@ -107,14 +108,14 @@ static const struct saying sayings[] = {
     {SAY_FULL, NULL, NULL},
 };
 
-/* Copies a blank-separated list of capabilities with ours in it. */
+/* Copies a list of capabilities. Leaves out what is not allowed, adds STARTTLS and LOGINDISABLED. */
 static void edit_capabilities(struct text *out, const char *list, size_t len,
                               const struct setting *s)
 {
     while (len > 0) {
         const char *word = list;
         size_t n = dialect_word(&list, &len);
-        /* Literals are not for the lobby (RFC 7888). */
+        /* The lobby takes no literals (RFC 7888). */
         if (n == 0 || dialect_is(word, n, "STARTTLS") || dialect_begins(word, n, "LITERAL"))
             continue;
         if (!s->passwords && dialect_is(word, n, "LOGINDISABLED"))
@@ -130,8 +131,8 @@ static void edit_capabilities(struct text *out, const char *list, size_t len,
         text_format(out, " LOGINDISABLED");
 }
 
-/* Where in a line a list of capabilities stands: behind "* CAPABILITY", or in a response code
- * "[CAPABILITY …]". Returns false if there is none. */
+/* Finds the list of capabilities in a line: behind "* CAPABILITY", or in a response code "[CAPABILITY …]".
+ * Returns false if there is none. */
 static bool find_capabilities(const char *line, size_t len, size_t *start, size_t *end)
 {
     static const char untagged[] = "* CAPABILITY", code[] = "[CAPABILITY ";
@@ -141,7 +142,7 @@ static bool find_capabilities(const char *line, size_t len, size_t *start, size_
         *end = len;
         return true;
     }
-    /* Only behind "* OK " or "tag OK ": nowhere else is a bracket a response code. */
+    /* A bracket begins a response code only behind "* OK " or "tag OK ". */
     const char *bracket = memchr(line, '[', len);
     if (bracket == NULL)
         return false;
@@ -184,7 +185,7 @@ static enum reply_state reply(struct reply *r, const char *line, size_t len, str
     return tagged || greeting ? REPLY_LAST : REPLY_MORE;
 }
 
-/* RFC 9051 sections 2.2.1 and 7. */
+/* Untagged lines come first, + is a challenge, the tagged line decides (RFC 9051 sections 2.2.1 and 7). */
 static enum answer answer(const struct command *c, const char *line, size_t len)
 {
     if (dialect_begins(line, len, "* "))

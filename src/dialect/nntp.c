@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* NNTP (RFC 3977; 4642 STARTTLS, 4643 AUTHINFO, 8054 COMPRESS; 2980 for what is older). */
+/* NNTP (RFC 3977; 4642 STARTTLS, 4643 AUTHINFO, 8054 COMPRESS, 2980 older extensions). */
 #include "dialect/dialect.h"
 
 #include <string.h>
@@ -40,12 +40,12 @@ static const struct word words[] = {
     {"XREPLIC", COMMAND_LEAVE},
     {"CHECK", COMMAND_LEAVE},
     {"TAKETHIS", COMMAND_UNASKED}, /* the article follows at once */
-    {"COMPRESS", COMMAND_LEAVE},   /* from its answer on, there are no lines to be read */
+    {"COMPRESS", COMMAND_LEAVE},   /* all bytes behind its answer are compressed */
     {"XFEATURE", COMMAND_LEAVE},
     {"AUTHINFO", COMMAND_PASSWORD},
 };
 
-/* RFC 4643 section 2; GENERIC and SIMPLE are RFC 2980's. A form that is not known is taken for one
+/* Parses the form of AUTHINFO (RFC 4643 section 2; GENERIC and SIMPLE: RFC 2980). Treats an unknown form as a login
  * with a password. */
 static void parse_authinfo(struct command *c)
 {
@@ -78,7 +78,7 @@ static void parse(struct command *c, const char *line, size_t len)
         parse_authinfo(c);
 }
 
-/* RFC 3977 section 3.2.1 and RFC 4642 section 2.2: the codes. */
+/* The codes are those of RFC 3977 section 3.2.1 and RFC 4642 section 2.2. */
 static const struct saying sayings[] = {
     {SAY_GREETING, NULL, "200 %h postern ready\r\n"},
     {SAY_CAPABILITIES, NULL,
@@ -95,12 +95,12 @@ static const struct saying sayings[] = {
     {SAY_TIMEOUT, NULL, "400 Timeout\r\n"},
     {SAY_UNAVAILABLE, NULL, "400 Service not available\r\n"},
     {SAY_FULL, NULL, "400 Too many connections\r\n"},
-    /* No command is harmless: each answer tells something. */
+    /* Is never used: NNTP has no COMMAND_HARMLESS. */
     {SAY_DONE, NULL, "503 Nothing to tell\r\n"},
     {SAY_FULL, NULL, NULL},
 };
 
-/* "AUTHINFO USER SASL" without USER: what is left says that a login is possible, if not yet. */
+/* Adds "AUTHINFO USER SASL" without USER. The rest tells the client that it can log in, after STARTTLS. */
 static void add_authinfo(struct text *out, const char *label, size_t label_len, const char *list,
                          size_t len)
 {
@@ -116,7 +116,7 @@ static void add_authinfo(struct text *out, const char *label, size_t label_len, 
     text_add(out, "\r\n", 2);
 }
 
-/* One line of the answer to CAPABILITIES. */
+/* Adds one line of the answer to CAPABILITIES, without what is not allowed. */
 static void add_capability(struct text *out, const char *line, size_t len, const struct setting *s)
 {
     const char *rest = line;
@@ -134,8 +134,8 @@ static void add_capability(struct text *out, const char *line, size_t len, const
     }
 }
 
-/* Codes whose line a list follows, up to a dot: RFC 3977 appendix C, and RFC 2980's 202 and 282.
- * 211 is not one of them: GROUP has it too, and LISTGROUP is past the lobby. */
+/* True for codes that announce a list that ends with a dot: RFC 3977 appendix C, and RFC 2980's 202 and 282. False
+ * for 211, which GROUP has without a list; LISTGROUP leaves the lobby. */
 static bool announces_list(const char *code)
 {
     static const char codes[][4] = {"100", "101", "202", "215", "220", "221",
@@ -152,7 +152,7 @@ static enum reply_state first_line(struct reply *r, const char *line, size_t len
     if (!dialect_has_code(line, len) || (len > 3 && line[3] != ' ' && line[3] != '\t'))
         return REPLY_BROKEN;
     if (r->command->kind == COMMAND_CAPABILITY && line[0] == '5') {
-        /* The handler is older than CAPABILITIES, but STARTTLS is ours to offer. */
+        /* The handler does not know CAPABILITIES; the lobby answers, to offer STARTTLS. */
         text_format(out, "101 Capability list\r\nVERSION 2\r\n%s.\r\n",
                     r->setting->tls ? "STARTTLS\r\n" : "");
         return REPLY_LAST;
@@ -181,7 +181,7 @@ static enum reply_state reply(struct reply *r, const char *line, size_t len, str
     return REPLY_MORE;
 }
 
-/* RFC 4643 sections 2.3 and 2.4: 381 wants the password, 383 is a challenge. */
+/* RFC 4643 sections 2.3 and 2.4: 381 asks for the password, 383 is a challenge. */
 static enum answer answer(const struct command *c, const char *line, size_t len)
 {
     (void)c;

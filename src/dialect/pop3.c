@@ -26,14 +26,14 @@ static void parse(struct command *c, const char *line, size_t len)
     } else if (c->kind == COMMAND_MECHANISM && c->argument_len > 0) {
         dialect_take_mechanism(c);
     } else if (c->kind == COMMAND_MECHANISM) {
-        /* Before RFC 5034, AUTH alone asked for the list of mechanisms; clients still do. */
+        /* Some clients still send AUTH alone to get the list of mechanisms, as before RFC 5034. */
         c->kind = COMMAND_OTHER;
         c->login = false;
     }
 }
 
-/* RFC 3206: [AUTH] tells a client that no other try will do as things are, [SYS/TEMP] that a later
- * one may. */
+/* RFC 3206: [AUTH] tells a client that another try with the same login would fail, too; [SYS/TEMP] that a later try
+ * may succeed. */
 static const struct saying sayings[] = {
     {SAY_GREETING, NULL, "+OK %h postern ready\r\n"},
     {SAY_CAPABILITIES, NULL,
@@ -59,8 +59,8 @@ static const struct saying sayings[] = {
     {SAY_FULL, NULL, NULL},
 };
 
-/* RFC 1939 section 7: a <timestamp> says that APOP is spoken. The client would answer the one that
- * it has seen, but behind STLS another handler, with another timestamp, would judge the answer. */
+/* Adds the greeting without its <timestamp>, which offers APOP (RFC 1939 section 7). The client would use this
+ * timestamp after STLS, too, where another handler with another timestamp checks the login. */
 static void add_greeting(struct text *out, const char *line, size_t len)
 {
     size_t start = out->len;
@@ -75,14 +75,14 @@ static void add_greeting(struct text *out, const char *line, size_t len)
         text_add(out, line, before);
         line += whole;
         len -= whole;
-        /* Nor is a blank left that stood on either side of it. */
+        /* Removes one of the two blanks around the timestamp, and a blank at the end. */
         if ((len == 0 || line[0] == ' ') && out->len > start && out->buf[out->len - 1] == ' ')
             out->len--;
     }
     text_add_line(out, line, len);
 }
 
-/* One line of the answer to CAPA. */
+/* Adds one line of the answer to CAPA, without what is not allowed. */
 static void add_capability(struct text *out, const char *line, size_t len, const struct setting *s)
 {
     const char *rest = line;
@@ -99,7 +99,7 @@ static void add_capability(struct text *out, const char *line, size_t len, const
         text_add_line(out, line, len);
 }
 
-/* One line of the answer to AUTH alone: the name of a mechanism. */
+/* Adds one line of the answer to AUTH alone, the name of a mechanism, if it is allowed. */
 static void add_mechanism(struct text *out, const char *line, size_t len, const struct setting *s)
 {
     const char *rest = line;
@@ -110,7 +110,7 @@ static void add_mechanism(struct text *out, const char *line, size_t len, const 
         text_add_line(out, line, len);
 }
 
-/* Commands that can be had before the login, and whose answer to success ends with a dot. */
+/* True for commands before the login whose answer, if it is +OK, is a list that ends with a dot. */
 static bool asks_for_list(const struct command *c)
 {
     return c->kind == COMMAND_CAPABILITY ||
@@ -128,7 +128,7 @@ static enum reply_state first_line(struct reply *r, const char *line, size_t len
     if (ok && r->command->kind == COMMAND_GREETING) {
         add_greeting(out, line, len);
     } else if (!ok && r->command->kind == COMMAND_CAPABILITY) {
-        /* The handler is older than CAPA, but STLS is ours to offer. */
+        /* The handler does not know CAPA; the lobby answers, to offer STLS. */
         text_format(out, "+OK Capabilities follow\r\n%s%s.\r\n", s->passwords ? "USER\r\n" : "",
                     s->tls ? "STLS\r\n" : "");
     } else {
@@ -159,7 +159,7 @@ static enum reply_state reply(struct reply *r, const char *line, size_t len, str
     return REPLY_MORE;
 }
 
-/* RFC 1939 section 7: +OK to USER is half of a login. RFC 5034: a lone + is a challenge. */
+/* +OK to USER is half of a login (RFC 1939 section 7). A single + is a challenge (RFC 5034). */
 static enum answer answer(const struct command *c, const char *line, size_t len)
 {
     if (dialect_begins(line, len, "+OK"))

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define TAG_MAX 256 /* what NOOP may ask to hear again */
+#define TAG_MAX 256 /* bytes of the string that the answer to NOOP repeats */
 
 static const struct word words[] = {
     {"CAPABILITY", COMMAND_CAPABILITY},
@@ -23,7 +23,8 @@ static const struct word words[] = {
     {"CHECKSCRIPT", COMMAND_OTHER},
 };
 
-/* RFC 5804 section 4: a client's literal is {n+}, a server's is {n}. */
+/* Finds a literal at the end of a line: a client's is {n+}, a server's is {n} (RFC 5804 section 4).
+ * Returns COMMAND_UNASKED, COMMAND_LITERAL, or COMMAND_OTHER if there is none. */
 static enum command_kind literal(const char *line, size_t len)
 {
     if (len < 3 || line[len - 1] != '}')
@@ -38,8 +39,8 @@ static enum command_kind literal(const char *line, size_t len)
     return unasked ? COMMAND_UNASKED : COMMAND_LITERAL;
 }
 
-/* The length of the quoted string at the start, with its quotes; 0 if there is none, or if it holds
- * what must not be. So what is sound can be said again as it is. */
+/* Returns the length of the quoted string at the start, with its quotes. Returns 0 if there is none or if it is
+ * malformed. A well-formed one may be sent back unchanged. */
 static size_t quoted_length(const char *text, size_t len)
 {
     if (len == 0 || text[0] != '"')
@@ -56,7 +57,7 @@ static size_t quoted_length(const char *text, size_t len)
     return 0;
 }
 
-/* A quoted string of base64, or of a star, which gives up (RFC 5804 section 2.1). */
+/* True for a quoted string of base64, or of a star, which cancels (RFC 5804 section 2.1). */
 static bool is_response(const char *text, size_t len)
 {
     size_t ignored;
@@ -65,7 +66,7 @@ static bool is_response(const char *text, size_t len)
            dialect_base64_response(text + 1, len - 2, &ignored);
 }
 
-/* The client's answer may be a literal, too: its text then comes in a line of its own. */
+/* Accepts a literal as well as a string: its text follows in a line of its own. */
 static bool response(const char *line, size_t len, size_t *announced)
 {
     *announced = 0;
@@ -81,8 +82,8 @@ static bool response(const char *line, size_t len, size_t *announced)
     return *announced > 0;
 }
 
-/* RFC 5804 section 2.1: the mechanism is a string, and so is what may follow it; a bare word is taken
- * too, to be judged. */
+/* Reads a mechanism and perhaps an initial response, both strings (RFC 5804 section 2.1). Reads a mechanism without
+ * quotes, too, so that the policy sees it, but clears c->plain. */
 static void parse_mechanism(struct command *c)
 {
     const char *rest = c->argument;
@@ -121,7 +122,7 @@ static void parse(struct command *c, const char *line, size_t len)
         c->kind = COMMAND_MALFORMED;
 }
 
-/* RFC 5804 section 1.7: the capabilities; section 1.3: the response codes. */
+/* The capabilities are those of RFC 5804 section 1.7, the response codes those of section 1.3. */
 #define CAPABILITIES                                                                               \
     "\"IMPLEMENTATION\" \"postern\"\r\n\"SIEVE\" \"\"\r\n\"SASL\" \"\"\r\n%+\"STARTTLS\"\r\n%."    \
     "\"VERSION\" \"1.0\"\r\n"
@@ -145,7 +146,7 @@ static const struct saying sayings[] = {
     {SAY_FULL, NULL, NULL},
 };
 
-/* Rewrites a line "SASL" "mechanisms" without what is not allowed; it stays, as RFC 5804 wants. */
+/* Adds the line "SASL" with the allowed mechanisms, even if there are none: RFC 5804 wants this line. */
 static void add_sasl(struct text *out, const char *value, size_t len, const struct setting *s)
 {
     size_t n = quoted_length(value, len);
@@ -153,13 +154,13 @@ static void add_sasl(struct text *out, const char *value, size_t len, const stru
     text_format(out, "\"SASL\" \"");
     size_t start = out->len;
     if (n > 2 && dialect_add_mechanisms(out, value + 1, n - 2, s) > 0 && out->len > start) {
-        out->len--; /* the blank before the first one */
+        out->len--; /* removes the blank before the first one */
         memmove(out->buf + start, out->buf + start + 1, out->len - start);
     }
     text_format(out, "\"\r\n");
 }
 
-/* One line of a list of capabilities. */
+/* Adds one line of a list of capabilities, without what is not allowed. */
 static void add_capability(struct text *out, const char *line, size_t len, const struct setting *s)
 {
     const char *rest = line;
@@ -175,8 +176,8 @@ static void add_capability(struct text *out, const char *line, size_t len, const
     text_add_line(out, line, len);
 }
 
-/* Lines of strings come, then one that begins with OK, NO or BYE. A string that is sent as a literal
- * could hold any line at all: there is no need for one before the login. */
+/* An answer is lines of strings, then one that begins with OK, NO or BYE. Refuses literals: their text could
+ * imitate any line, and no answer before the login needs one. */
 static enum reply_state reply(struct reply *r, const char *line, size_t len, struct text *out)
 {
     const char *rest = line;
@@ -200,7 +201,7 @@ static enum reply_state reply(struct reply *r, const char *line, size_t len, str
     return last ? REPLY_LAST : REPLY_MORE;
 }
 
-/* RFC 5804 section 2.1: challenges are strings. */
+/* Challenges are strings (RFC 5804 section 2.1). */
 static enum answer answer(const struct command *c, const char *line, size_t len)
 {
     const char *rest = line;
@@ -212,7 +213,7 @@ static enum answer answer(const struct command *c, const char *line, size_t len)
         return ANSWER_YES;
     if (dialect_is(line, n, "NO") || dialect_is(line, n, "BYE") || n == 0)
         return ANSWER_NO;
-    /* A literal's length comes on a line of its own. */
+    /* The first line of a literal holds only its length. */
     return line[0] == '{' ? ANSWER_MORE : ANSWER_CHALLENGE;
 }
 

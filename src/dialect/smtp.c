@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* SMTP and submission (RFC 5321, 3207, 4954), and LMTP (RFC 2033), which differs in a word. */
+/* SMTP and submission (RFC 5321, 3207, 4954), and LMTP (RFC 2033), which has LHLO in place of EHLO. */
 #include "dialect/dialect.h"
 
 #include <string.h>
@@ -38,15 +38,15 @@ static void parse_smtp(struct command *c, const char *line, size_t len)
 static void parse_lmtp(struct command *c, const char *line, size_t len)
 {
     parse(c, line, len, "LHLO", "EHLO");
-    /* RFC 2033 section 4.1: HELO and EHLO are not known here. */
+    /* LMTP has no HELO and EHLO (RFC 2033 section 4.1). */
     if (c->verb != NULL && (strcmp(c->verb, "HELO") == 0 || strcmp(c->verb, "EHLO") == 0)) {
         c->kind = COMMAND_OTHER;
         c->verb = NULL;
     }
 }
 
-/* RFC 3207 section 4: the codes; RFC 3463: the enhanced ones. Under `required` 530 is the answer to every
- * command but a few. */
+/* The codes are those of RFC 3207 section 4, the enhanced ones those of RFC 3463. Without a handler 530 answers
+ * almost every command. */
 static const struct saying smtp_sayings[] = {
     {SAY_GREETING, NULL, "220 %h ESMTP postern\r\n"},
     {SAY_DONE, "HELO", "250 %h\r\n"},
@@ -61,7 +61,7 @@ static const struct saying lmtp_sayings[] = {
     {SAY_FULL, NULL, NULL},
 };
 
-/* What both say. */
+/* Texts of both SMTP and LMTP. */
 static const struct saying sayings[] = {
     {SAY_CAPABILITIES, NULL,
      "250-%h\r\n%+250-ENHANCEDSTATUSCODES\r\n250 STARTTLS%.%-250 ENHANCEDSTATUSCODES%.\r\n"},
@@ -81,7 +81,7 @@ static const struct saying sayings[] = {
     {SAY_FULL, NULL, NULL},
 };
 
-/* "250-" or "250 " and a keyword that is an extension of its own. */
+/* True if a line is "250-" or "250 " and then this keyword. */
 static bool keyword_is(const char *line, size_t len, const char *keyword)
 {
     const char *rest = line + 4;
@@ -91,7 +91,8 @@ static bool keyword_is(const char *line, size_t len, const char *keyword)
     return dialect_is(line + 4, n, keyword);
 }
 
-/* One line of the answer to EHLO; the first one names the host. A code without text says nothing. */
+/* Adds one line of the answer to EHLO, without what is not allowed. The first line names the host. Later lines
+ * without text are left out. */
 static void add_extension(const struct reply *r, const char *line, size_t len, struct text *out)
 {
     if (len <= 4 && r->lines > 1)
@@ -101,7 +102,7 @@ static void add_extension(const struct reply *r, const char *line, size_t len, s
     if (r->lines > 1 && !r->setting->passwords && len > 8 &&
         dialect_begins(line + 4, len - 4, "AUTH") &&
         (line[8] == ' ' || line[8] == '=' || line[8] == '\t')) {
-        /* "AUTH=" is for very old clients; RFC 4954 has it no more. */
+        /* "AUTH=" is for very old clients; it is not in RFC 4954 any more. */
         dialect_add_mechanism_line(out, line, 8, line + 9, len - 9, r->setting);
         return;
     }
@@ -109,7 +110,7 @@ static void add_extension(const struct reply *r, const char *line, size_t len, s
     text_add(out, len == 3 ? " \r\n" : "\r\n", len == 3 ? 3 : 2);
 }
 
-/* Lines have come and gone: all but the last one say that more follow. */
+/* Sets "-" behind the code of each line but the last one, since lines were added and removed. */
 static void mark_last(struct text *out)
 {
     size_t start = 0;
@@ -124,7 +125,7 @@ static void mark_last(struct text *out)
         out->buf[start + 3] = ' ';
 }
 
-/* RFC 5321 section 4.2: three digits, then "-" if more lines come. */
+/* A line is three digits, then "-" if more lines follow (RFC 5321 section 4.2). */
 static enum reply_state reply(struct reply *r, const char *line, size_t len, struct text *out)
 {
     bool last = len == 3 || (len > 3 && line[3] == ' ');
@@ -145,7 +146,7 @@ static enum reply_state reply(struct reply *r, const char *line, size_t len, str
     return REPLY_LAST;
 }
 
-/* RFC 4954 section 4: 334 is a challenge. */
+/* 334 is a challenge (RFC 4954 section 4). */
 static enum answer answer(const struct command *c, const char *line, size_t len)
 {
     (void)c;
