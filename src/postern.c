@@ -72,6 +72,21 @@ static int check_words(const struct options *o)
     return policy_check(o) < 0 ? EX_USAGE : 0;
 }
 
+/* Closes what the launcher left open besides the connection or the listening sockets: a descriptor that
+ * stays open keeps somebody's port or pipe in use. Returns 0 or the exit status. */
+static int close_others(const struct connection *c, const struct listeners *l)
+{
+    int keep[2 + LOG_DESCRIPTORS + ACTIVATION_SOCKETS_MAX] = {c->in, c->out};
+
+    log_descriptors(keep + 2);
+    memcpy(keep + 2 + LOG_DESCRIPTORS, l->fds, l->count * sizeof l->fds[0]);
+    int rc = io_close_others(keep, 2 + LOG_DESCRIPTORS + l->count);
+    if (rc == 0)
+        return 0;
+    log_error("cannot close descriptors that were left open: %s", strerror(-rc));
+    return EX_OSERR;
+}
+
 static int serve(const struct options *o, const struct signals *before)
 {
     struct connection c;
@@ -79,6 +94,8 @@ static int serve(const struct options *o, const struct signals *before)
 
     open_log(o);
     int status = activation_take(&c, &l);
+    if (status == 0)
+        status = close_others(&c, &l);
     if (status != 0)
         return status;
     if (l.count > 0) {

@@ -46,7 +46,7 @@ ERRORS = {
     'seccomp': ['EINVAL', 'ENOSYS', 'EACCES'], 'sendmsg': ['ENOBUFS', 'ENOMEM'],
     'sendto': ['EPIPE', 'ECONNRESET', 'ETIMEDOUT', 'ENOBUFS'], 'set_robust_list': ['ENOSYS'],
     'setgroups': ['EPERM', 'ENOMEM'], 'setresgid': ['EPERM', 'EINVAL'], 'setresuid': ['EAGAIN', 'EINVAL'],
-    'setrlimit': ['EPERM'], 'setsockopt': ['ENOPROTOOPT', 'ENOBUFS'], 'shutdown': ['ENOTCONN'],
+    'setrlimit': ['EPERM'], 'setsid': ['EPERM'], 'setsockopt': ['ENOPROTOOPT', 'ENOBUFS'], 'shutdown': ['ENOTCONN'],
     'signalfd4': ['EMFILE', 'ENFILE', 'ENOMEM'], 'socket': ['EMFILE', 'EACCES'], 'socketpair': ['EMFILE', 'ENOBUFS'],
     'stat': ['EACCES'], 'uname': ['EFAULT'], 'unlink': ['EACCES'], 'vfork': ['EAGAIN', 'ENOMEM'],
     'wait4': ['ECHILD'], 'write': ['EPIPE', 'EIO'],
@@ -81,8 +81,8 @@ MUSL = {errno.EMFILE: 'No file descriptors available', errno.ENOMEM: 'Out of mem
 MUST_END = {('setresuid', 1), ('setresgid', 1), ('getresuid', 1), ('getresgid', 1), ('prlimit64', 1), ('prctl', 2)}
 
 
-@pytest.fixture(scope='session')
-def program():
+@pytest.fixture(scope='session', name='injecting')
+def program_that_injects_faults():
     made = faults.build()
     if made is None:
         pytest.skip('the injector knows nothing of this architecture')
@@ -90,10 +90,10 @@ def program():
 
 
 @pytest.fixture
-def injector(program, postern, pki, tmp_path):
+def injector(injecting, postern, pki, tmp_path):
     """injector(kind) runs sessions of that kind, each with a fault."""
     def make(kind, *options):
-        return faults.Injector(program, postern, pki.ecdsa, tmp_path / kind, kind, options)
+        return faults.Injector(injecting, postern, pki.ecdsa, tmp_path / kind, kind, options)
     return make
 
 

@@ -44,6 +44,18 @@ unsigned long delivery_take_lost(enum delivery_way way)
     return o->send != NULL ? outlet_take_lost(o) : 0;
 }
 
+void delivery_descriptors(int fds[DELIVERY_DESCRIPTORS])
+{
+    for (int i = 0; i < DELIVERY_WAYS; i++, fds += 3) {
+        const struct outlet *o = &the_delivery.outlets[i];
+        bool open = o->send != NULL;
+        bool piped = open && i == DELIVERY_STDERR;
+        fds[0] = open ? o->fd : -1;
+        fds[1] = piped ? o->way[0] : -1;
+        fds[2] = piped ? o->way[1] : -1;
+    }
+}
+
 /* A message in the pipe to the listener: a line, or the number of lost lines. */
 struct relief {
     uint8_t way;

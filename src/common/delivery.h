@@ -29,6 +29,10 @@ void delivery_poll(struct pollfd p[DELIVERY_POLLS]);
 /* Sends the lines that have room now. Returns true if a descriptor was ready. */
 bool delivery_polled(const struct pollfd p[DELIVERY_POLLS]);
 
+/* Puts the descriptors of all open ways into fds, -1 for none, so that whoever closes others spares them. */
+#define DELIVERY_DESCRIPTORS ((size_t)DELIVERY_WAYS * 3)
+void delivery_descriptors(int fds[DELIVERY_DESCRIPTORS]);
+
 /* Makes this process a listener: opens the pipe that its children get. Without a pipe they lose lines. */
 void delivery_share(void);
 

@@ -386,6 +386,11 @@ void log_polled(const struct pollfd p[LOG_POLLS])
         tell_all_lost();
 }
 
+void log_descriptors(int fds[LOG_DESCRIPTORS])
+{
+    delivery_descriptors(fds);
+}
+
 void log_share(void)
 {
     delivery_share();

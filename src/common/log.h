@@ -81,6 +81,10 @@ char *log_sentence(char *dst, size_t size, const void *text, size_t len);
 void log_poll(struct pollfd p[LOG_POLLS]);
 void log_polled(const struct pollfd p[LOG_POLLS]);
 
+/* Puts the log's descriptors into fds, -1 for none, so that whoever closes others spares them. */
+#define LOG_DESCRIPTORS DELIVERY_DESCRIPTORS
+void log_descriptors(int fds[LOG_DESCRIPTORS]);
+
 /* log_share() is called in a listener before its first fork(2), log_child() in each child after it. The listener
  * sends the lines that a child still keeps when it ends. */
 void log_share(void);

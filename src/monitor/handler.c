@@ -165,6 +165,9 @@ static void become(const char *path, const struct handler_setup *setup, const st
 {
     const struct account *a = setup->account;
 
+    /* A session of its own: what it sends to its process group, as by kill(0), reaches nobody of ours. */
+    if (setsid() < 0)
+        return;
     if (a != NULL &&
         (setgroups((size_t)group_count, groups) != 0 || setresgid(a->gid, a->gid, a->gid) != 0 ||
          setresuid(a->uid, a->uid, a->uid) != 0))
