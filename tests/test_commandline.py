@@ -12,7 +12,8 @@ import tempfile
 import pytest
 
 from harness import launch, lobby, pki as pki_module, processes, syslog, tls
-from test_failures import BROKEN
+from harness.broken import BROKEN
+from harness.privileges import needs_root
 
 OK, USAGE, CONFIG = 0, os.EX_USAGE, os.EX_CONFIG
 OPTIONS = ['cert', 'key', 'starttls', 'policy', 'name', 'trusted', 'ucspi-tls', 'gate-user', 'handler-user', 'chroot',
@@ -472,7 +473,6 @@ def test_pipe_on_standard_input_with_a_file_on_standard_output_is_no_connection(
 SUMMARY = (r'client=127\.0\.0\.1:\d+ server=127\.0\.0\.1:\d+ start=immediate tls=TLSv1\.[23] cipher=TLS_[A-Z0-9_]+ '
            r'group=x25519(?:mlkem768)? sni=localhost resumed=no handler=0 in={bytes_in} out={out} seconds=\d+\.\d end={ending}')
 MAIL_ERROR, MAIL_INFO = '19', '22'
-needs_root = pytest.mark.skipif(os.getuid() != 0, reason='mount namespaces need root')
 
 
 @pytest.fixture

@@ -24,10 +24,9 @@ from pathlib import Path
 
 import pytest
 
-import test_failures as failures
-from harness import clientpki, clients, faults, hellos, manual, processes, tls, wait
+from harness import broken, clientpki, clients, faults, hellos, manual, processes, tls, wait
 from harness.syslog import WithSyslog
-from test_commandline import needs_root
+from harness.privileges import needs_root
 
 ENTRIES = manual.entries(manual.section('postern.8', 'TROUBLESHOOTING'))
 LOG = {entry.key: entry for entry in ENTRIES if entry.subsection.startswith('The log')}
@@ -120,7 +119,7 @@ class The:
         return server.wait().log
 
     def certificate(self, broken):
-        """... of a server that has one of the unusable certificates of test_failures.py."""
+        """... of a server that has one of the unusable certificates of harness/broken.py."""
         options, _ = broken(self.pki, self.folder)
         return self.says(b'', *options, pair=None)
 
@@ -377,7 +376,7 @@ def unreadable_key(the):
 
 
 def wrong_password(the):
-    options, _ = failures.encrypted_key(the.pki, the.folder)
+    options, _ = broken.encrypted_key(the.pki, the.folder)
     (the.folder / 'password').touch(mode=0o600)
     (the.folder / 'password').write_text('wrong\n')
     return the.says(b'', *options, f'--key-pass-file={the.folder}/password', pair=None)
@@ -407,20 +406,20 @@ def with_tickets_and_client_ca(the):
 
 
 reproduces({key: lambda the, broken=broken: the.certificate(broken) for key, broken in {
-    'file: cannot be opened: No such file or directory': failures.missing_certificate,
+    'file: cannot be opened: No such file or directory': broken.missing_certificate,
     'file: holds a private key and others may read or change it (mode mode): chmod o= file':
-        failures.world_readable_key,
-    'file: key does not match the first certificate of file; ...': failures.other_key,
-    'file: not a private key of the kind that file needs (kind): key does not match': failures.key_of_another_kind,
-    'file: no private key in it: ...': failures.certificate_for_a_key,
-    'file: the private key is encrypted: ...': failures.encrypted_key,
-    'file: no certificate in it: ...': failures.empty_certificate,
-    'file: certificate number is not base64: the file is damaged': failures.damaged_certificate,
-    'file: chain out of order: ...': failures.chain_upside_down,
-    'file: certificate number (name) has an RSA key of number bits, which is too weak: ...': failures.rsa_1024,
+        broken.world_readable_key,
+    'file: key does not match the first certificate of file; ...': broken.other_key,
+    'file: not a private key of the kind that file needs (kind): key does not match': broken.key_of_another_kind,
+    'file: no private key in it: ...': broken.certificate_for_a_key,
+    'file: the private key is encrypted: ...': broken.encrypted_key,
+    'file: no certificate in it: ...': broken.empty_certificate,
+    'file: certificate number is not base64: the file is damaged': broken.damaged_certificate,
+    'file: chain out of order: ...': broken.chain_upside_down,
+    'file: certificate number (name) has an RSA key of number bits, which is too weak: ...': broken.rsa_1024,
     'file: certificate number (name) is signed with MD5 or SHA-1, which clients refuse: get a new one':
-        failures.sha1_signature,
-    'file and file: both are kind certificates: ...': failures.two_of_a_kind,
+        broken.sha1_signature,
+    'file and file: both are kind certificates: ...': broken.two_of_a_kind,
 }.items()})
 reproduces({
     'file: cannot be opened: Permission denied': unreadable_key,

@@ -31,7 +31,7 @@ SECRET = base64.b64encode(b'\0bob\0' + PASSWORD.encode()).decode()
 SECRETS = [PASSWORD, SECRET, base64.b64encode(PASSWORD.encode()).decode()]
 
 
-@dataclass
+@dataclass(eq=False)
 class Dialect:
     """One protocol. What is sent are lines without their end; what is awaited are patterns for whole answers."""
     name: str

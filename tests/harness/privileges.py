@@ -8,6 +8,9 @@ import subprocess
 import pytest
 
 
+needs_root = pytest.mark.skipif(os.getuid() != 0, reason='mount namespaces need root')
+
+
 def need_root(what):
     if os.geteuid() != 0:
         pytest.skip(f'needs root: {what}')
