@@ -183,6 +183,20 @@ def test_install_puts_each_file_in_its_place_for_all_to_read_and_uninstall_remov
         [f'share/man/man{section}/' for section in sorted({page[-1] for page in PAGES})]
 
 
+@pytest.mark.parametrize('target', ['install', 'deb'])
+@pytest.mark.parametrize('way', ['on the command line', 'in the environment', 'by its macro'])
+def test_a_build_whose_gate_can_be_told_to_break_out_is_never_installed(tmp_path, target, way):
+    folder = copy_sources(tmp_path / 'sources', [*INSTALLED_FROM, 'tests/tests.mk', 'tests/hook'])
+    words = {'on the command line': ['TEST_HOOK=1'], 'by its macro': ['CPPFLAGS=-DPOSTERN_TEST']}.get(way, [])
+    environment = {**os.environ, **({'TEST_HOOK': '1'} if way == 'in the environment' else {})}
+    ended = subprocess.run(['make', target, 'BUILD=build', f'DESTDIR={tmp_path}/root', *words], cwd=folder, env=environment,
+                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    assert ended.returncode != 0
+    assert 'a build with TEST_HOOK is for tests alone' in ended.stderr
+    assert not below(tmp_path / 'root')
+    assert not list(folder.glob('build/*.deb'))
+
+
 # make dist
 
 def commit(folder):

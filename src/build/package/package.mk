@@ -38,12 +38,17 @@ INSTALLED = 755:$(BUILD)/postern:$(SBINDIR)/postern \
 RENAME = s,/usr/local/sbin/postern,$(SBINDIR)/postern,g; s,/usr/local/lib/postern/empty,$(EMPTYDIR),g; \
 	s,/usr/local/share/doc/postern,$(DOCDIR),g
 
+# The gate of a test build obeys whoever tells it to break out.
+installable:
+	$(if $(findstring -DPOSTERN_TEST,$(FLAGS)),$(error a build with TEST_HOOK is for tests alone and is never installed: \
+		run make install without it))
+
 # Whatever the umask is, others can read it, and the folders on the way to it.
 define INSTALL
 install -D -m $(word 1,$(1)) $(word 2,$(1)) '$(DESTDIR)$(word 3,$(1))'
 
 endef
-install: all
+install: installable all
 	$(foreach one,$(INSTALLED),$(call INSTALL,$(subst :, ,$(one))))
 	install -d -m 755 '$(DESTDIR)$(EMPTYDIR)'
 	$(Q)sed -i '$(RENAME)' $(foreach one,$(INSTALLED),$(if $(filter man/% README examples/%,$(word 2,$(subst :, ,$(one)))), \
@@ -76,4 +81,4 @@ deb:
 		LDLIBS='$(LDLIBS) -s' DESTDIR='$(BUILD)/deb/root' install
 	@src/build/package/deb '$(BUILD)/deb/root' $(VERSION) '$(MAINTAINER)' '$(BUILD)'
 
-.PHONY: install uninstall dist deb
+.PHONY: install installable uninstall dist deb
