@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # make            build build/postern
-# make demo       show it at work: a real IMAP daemon, read over TLS on loopback
-# make install    into PREFIX (/usr/local), below DESTDIR; make uninstall: see src/build/package/package.mk
-# make dist       the sources as build/dist/postern-VERSION.tar.gz
-# make deb        a Debian package, build/postern_VERSION_ARCHITECTURE.deb
-# make static     one binary that needs no library (PROFILE=small: for routers; CC=arm-linux-gnueabihf-gcc or the like: for
+# make demo       show postern at work: read mail from a real IMAP daemon over TLS on loopback
+# make install    install into PREFIX (/usr/local), below DESTDIR; for make uninstall see src/build/package/package.mk
+# make dist       pack the sources as build/dist/postern-VERSION.tar.gz
+# make deb        build a Debian package, build/postern_VERSION_ARCHITECTURE.deb
+# make static     build one binary that needs no library (PROFILE=small: for routers; CC=arm-linux-gnueabihf-gcc or the like: for
 #                 another processor), see src/build/static/static.mk
-# make size       what is in one, by library and by file
-# make clean
+# make size       print what takes space in that binary, by library and by file
+# make clean      remove BUILD
 # make help       print this
 #
 # Variables: CC CFLAGS CPPFLAGS LDFLAGS LDLIBS PKG_CONFIG PREFIX DESTDIR BUILD, SECCOMP=0 to build
@@ -29,11 +29,11 @@ FEATURES += -DPOSTERN_SECCOMP
 endif
 
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes
-# _FORTIFY_SOURCE wants optimisation, and gets in the way of the sanitizers.
+# _FORTIFY_SOURCE needs optimisation, and does not work with the sanitizers.
 FORTIFY = $(if $(findstring -fsanitize,$(CFLAGS))$(findstring -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
-# Headers are tracked by the compiler, the system's left out.
+# The compiler writes down the headers of each object, without the system's.
 DEPENDENCIES = -MMD -MP
-# For x86 only; the compiler, which may be a cross compiler, knows.
+# For x86 only. Asks the compiler, which may be a cross compiler.
 CF_PROTECTION := $(shell $(CC) -Werror -fcf-protection -E -x c /dev/null >/dev/null 2>&1 && echo -fcf-protection)
 HARDENING = -fPIE -fstack-protector-strong $(FORTIFY) $(CF_PROTECTION)
 
@@ -51,7 +51,7 @@ SAY = @$(if $(V),:,echo)
 
 all: $(BUILD)/postern
 
-# What stands at the top of the makefiles, up to the first empty line.
+# Prints the comments at the top of the makefiles, up to the first empty line.
 help:
 	@sed -n '/^$$/q; s/^# \{0,1\}//; 3,$$p' Makefile; \
 		[ ! -e tests/tests.mk ] || { echo; sed -n '/^$$/q; s/^# \{0,1\}//; 3,$$p' tests/tests.mk; }
@@ -64,13 +64,13 @@ $(BUILD)/postern: $(OBJECTS)
 	$(SAY) '  LD $@'
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(OBJECTS) $(PACKAGE_LIBS) $(LDLIBS)
 
-# A change of the flags rebuilds everything.
+# Changed flags rebuild everything.
 $(BUILD)/obj/%.o: src/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(SAY) '  CC $<'
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(OWN_CPPFLAGS) $(ALL_CFLAGS) $(DEPENDENCIES) -c -o $@ $<
 
-# Another PREFIX changes this file only.
+# Only this file depends on PREFIX.
 $(BUILD)/obj/start/jail.o: private OWN_CPPFLAGS = -DPOSTERN_EMPTY_DIR='"$(EMPTYDIR)"'
 $(BUILD)/obj/start/jail.o: $(BUILD)/emptydir
 
@@ -83,7 +83,7 @@ $(BUILD)/flags $(BUILD)/emptydir: FORCE
 
 -include $(OBJECTS:.o=.d)
 
-# What is missing is installed first; then make starts anew, since it asks compiler and pkg-config.
+# Installs missing packages, then runs make again, since it asks the compiler and pkg-config when it starts.
 demo:
 	@tests/packages build demo imap4d
 	@$(MAKE) --no-print-directory all

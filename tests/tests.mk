@@ -1,26 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# make check      run the tests (T=test_lobby: of one file, K=injection: with that in their name; MATRIX=all: each row
-#                 of the big tables; POSTERN=path: of another build)
+# make check      run the tests (T=test_lobby: one file; K=injection: tests with this in their names; MATRIX=all: each row
+#                 of the big tables; POSTERN=path: test another build)
 # make unit       run the unit tests alone, in less than a minute
 # make check-static    build static programs and test them
 # make check-cross     build static programs for arm64 and armhf, and hold sessions through them, run by qemu
-# make check-releases  make demo and make check in a bare Debian of each RELEASE ("bookworm trixie sid")
-# make check-lived-in  make check on a machine with users, mail, a syslog daemon, another language and no network
+# make check-releases  run make demo and make check in a bare Debian of each RELEASE ("bookworm trixie sid")
+# make check-lived-in  run make check on a machine with users, mail, a syslog daemon, another language and no network
 # make asan       run all tests under AddressSanitizer and UBSan
 # make faults     make every system call fail in turn (make check: a sample of them)
-# make valgrind   run a choice of the tests under valgrind
-# make testssl    what testssl.sh says of us
-# make tidy       cppcheck, gcc -fanalyzer, clang-tidy and clang-format
-# make bench      what a connection costs, with postern and with others of its kind (CONNECTIONS=100 ONLY=pattern)
-# make bench-deps what that needs besides, which is unpacked below build, not installed
-# make scale      wait mode with 2,000 clients, and for ten minutes with clients of all kinds
+# make valgrind   run some of the tests under valgrind
+# make testssl    run testssl.sh against postern
+# make tidy       run cppcheck, gcc -fanalyzer, clang-tidy and clang-format
+# make bench      measure the cost of a connection, with postern and with similar programs (CONNECTIONS=100 ONLY=pattern)
+# make bench-deps get those programs; they are unpacked below build, not installed
+# make scale      run wait mode with 2,000 clients, and for ten minutes with clients of all kinds
 # make fuzz       fuzz each parser for TIME seconds (60 in all)
 
 UNITS = $(sort $(wildcard tests/unit/*.c))
 UNIT_PROGRAMS = $(UNITS:tests/unit/%.c=$(BUILD)/unit/%)
 
-# Never installed: a build whose gate can be told to break out, for tests/test_hostile_gate.py.
+# A build whose gate can be told to break out, for tests/test_hostile_gate.py. It is never installed.
 ifdef TEST_HOOK
 FEATURES += -DPOSTERN_TEST
 OBJECTS += $(BUILD)/obj/attempt.o
@@ -58,7 +58,7 @@ unit:
 run-units: units
 	@TESTS=none tests/run $(UNIT_PROGRAMS)
 
-# What a sanitizer gets in the way of is marked so beside the test: pytest.mark.not_sanitized.
+# Tests that fail under a sanitizer because of it are marked: pytest.mark.not_sanitized.
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all
 asan:
 	@tests/packages build check daemons
@@ -78,7 +78,7 @@ testssl: all
 	@tests/packages build check ci
 	@POSTERN='$(abspath $(POSTERN))' $(PYTHON) -m pytest -q -p no:cacheprovider -n 2 tests/testssl.py
 
-# Without _FORTIFY_SOURCE, whose __memmove_chk valgrind takes for memcpy.
+# Without _FORTIFY_SOURCE: valgrind mistakes its __memmove_chk for memcpy.
 valgrind:
 	@tests/packages build check ci daemons
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/valgrind CFLAGS='-O1 -g -U_FORTIFY_SOURCE' run-valgrind
@@ -101,7 +101,7 @@ scale: all
 bench-deps:
 	@tests/packages build bench
 
-# A target is a file fuzz_NAME.c and a folder seeds/NAME; that of the dialects is built once for each.
+# A target is a file fuzz_NAME.c and a folder seeds/NAME. fuzz_dialect.c is built once for each dialect.
 FUZZ_DIALECTS = imap pop3 smtp lmtp sieve nntp
 FUZZ_OTHERS = $(filter-out dialect,$(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c))))
 FUZZ_TARGETS = $(FUZZ_DIALECTS:%=dialect-%) $(FUZZ_OTHERS)
@@ -115,7 +115,7 @@ fuzz:
 
 fuzz-targets: $(FUZZ_TARGETS:%=$(BUILD)/%)
 
-# A library, of which a target gets only what it does not define itself.
+# A library: the linker takes only the objects that a target does not replace by its own functions.
 $(BUILD)/fuzz.a: $(LIBRARY)
 	$(SAY) '  AR $@'
 	$(Q)rm -f $@ && ar rcs $@ $^

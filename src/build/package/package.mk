@@ -1,27 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# make install    into PREFIX (/usr/local), below DESTDIR: program, manual, examples, shell completions, README and COPYING,
+# make install    install into PREFIX (/usr/local), below DESTDIR: program, manual, examples, shell completions, README and COPYING,
 #                 and the gate's empty folder; nothing in /etc
-# make uninstall  removes what install puts there, and the folders that are postern's or the shells' if they are empty
-# make dist       build/dist/postern-VERSION.tar.gz, of what is committed or, without git, of what is here
-# make deb        build/postern_VERSION_ARCHITECTURE.deb, for /usr; starts nothing when it is installed
+# make uninstall  remove the files of make install, and the folders of postern and of the shells' completions if they are empty
+# make dist       pack build/dist/postern-VERSION.tar.gz from the last commit or, without git, from the files here
+# make deb        build build/postern_VERSION_ARCHITECTURE.deb, for /usr; its installation starts nothing
 #
-# The same sources make the same bytes, whoever makes them, where and when. Files in them are as old as the last commit,
-# or as SOURCE_DATE_EPOCH says.
+# The results are reproducible: the same sources give the same bytes on every machine. Files in them have the time of the
+# last commit, or of SOURCE_DATE_EPOCH.
 #
-#   MAINTAINER='Name <address>'    whom the Debian package names
+#   MAINTAINER='Name <address>'    the maintainer of the Debian package
 
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/postern
 BASHDIR ?= $(PREFIX)/share/bash-completion/completions
 ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
-# fish looks below /usr/local only if XDG_DATA_DIRS says so, which a server's does not: there it is the administrator's
-# folder that fish knows by itself.
+# fish reads /usr/local only if XDG_DATA_DIRS names it, and on servers it does not. So completions for /usr/local go to the
+# administrator's folder in /etc, which fish always reads.
 FISHDIR ?= $(if $(filter /usr/local,$(PREFIX)),/etc/fish/completions,$(PREFIX)/share/fish/vendor_completions.d)
 MAINTAINER ?= postern maintainers <postern@example.org>
 
-# As git has them: programs and other files.
+# The files of examples/: programs apart, since they are installed with another mode.
 EXAMPLES = $(shell find examples -name __pycache__ -prune -o ! -type d ! -perm -u+x -print 2>/dev/null | LC_ALL=C sort)
 EXAMPLE_PROGRAMS = $(shell find examples -name __pycache__ -prune -o ! -type d -perm -u+x -print 2>/dev/null | LC_ALL=C sort)
 
@@ -34,7 +34,8 @@ INSTALLED = 755:$(BUILD)/postern:$(SBINDIR)/postern \
 	644:src/build/completion/_postern:$(ZSHDIR)/_postern \
 	644:src/build/completion/postern.fish:$(FISHDIR)/postern.fish
 
-# Manual, README and examples name the folders of PREFIX=/usr/local. What an administrator puts there stays there.
+# Replaces the folders of PREFIX=/usr/local in manual, README and examples. Other folders in /usr/local are the
+# administrator's, and their names stay.
 RENAME = s,/usr/local/sbin/postern,$(SBINDIR)/postern,g; s,/usr/local/lib/postern/empty,$(EMPTYDIR),g; \
 	s,/usr/local/share/doc/postern,$(DOCDIR),g
 
@@ -43,7 +44,7 @@ installable:
 	$(if $(findstring -DPOSTERN_TEST,$(FLAGS)),$(error a build with TEST_HOOK is for tests alone and is never installed: \
 		run make install without it))
 
-# Whatever the umask is, others can read it, and the folders on the way to it.
+# Installs a file and its folders so that all users can read them, with any umask.
 define INSTALL
 install -D -m $(word 1,$(1)) $(word 2,$(1)) '$(DESTDIR)$(word 3,$(1))'
 
@@ -54,7 +55,7 @@ install: installable all
 	$(Q)sed -i '$(RENAME)' $(foreach one,$(INSTALLED),$(if $(filter man/% README examples/%,$(word 2,$(subst :, ,$(one)))), \
 		'$(DESTDIR)$(word 3,$(subst :, ,$(one)))'))
 
-# Folders that may have been there before, such as /usr/local/sbin or one named by EMPTYDIR, stay, empty or not.
+# Folders that are removed if they are empty. Those that may be older than postern stay: /usr/local/sbin, a given EMPTYDIR.
 EMPTIED = $(addprefix $(DOCDIR)/,$(shell find examples -type d 2>/dev/null | LC_ALL=C sort -r)) $(DOCDIR) \
 	$(foreach folder,$(BASHDIR) $(ZSHDIR) $(filter $(PREFIX)/%,$(FISHDIR)) $(filter %/lib/postern/empty,$(EMPTYDIR)), \
 	$(folder) $(patsubst %/,%,$(dir $(folder))))
@@ -73,7 +74,8 @@ dist deb: export SOURCE_DATE_EPOCH ?= $(shell if [ -e .git ]; then git log -1 --
 dist:
 	@src/build/package/dist postern-$(VERSION) '$(BUILD)/dist'
 
-# Of its own objects: they know of another empty folder. Stripped by the linker, so that no path of this machine is in it.
+# Builds objects of its own, which name another empty folder. The linker strips the program, so that no path of this
+# machine is in it.
 deb:
 	@tests/packages build deb
 	@rm -rf '$(BUILD)/deb/root'

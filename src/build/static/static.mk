@@ -1,33 +1,33 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# make static [PROFILE=fast|small] [CC=TARGET-gcc]: one binary that needs no library, build/static/PROFILE/postern, or
+# make static [PROFILE=fast|small] [CC=TARGET-gcc]: build one binary that needs no library, build/static/PROFILE/postern, or
 #                  build/static/TARGET-PROFILE/postern for another processor (BUILD=folder: there).
-# make check-static: both, and the tests that matter most for them.
-# make check-cross: for arm64 and armhf, and sessions through them under qemu-user.
-# make size [PROFILE=fast|small] [CC=TARGET-gcc]: what is in it, by library and by file.
+# make check-static: build both, and run the tests that matter most for them.
+# make check-cross: build for arm64 and armhf, and hold sessions through these programs under qemu-user.
+# make size [PROFILE=fast|small] [CC=TARGET-gcc]: print what takes space in it, by library and by file.
 #
-#   PROFILE=fast     the default, 2 MB: assembler for big numbers and ciphers, used where the processor has what it takes
-#   PROFILE=small    for routers: a signature takes longer, and so does ChaCha20
+#   PROFILE=fast     the default, 2 MB: with assembler for big numbers and ciphers, used if the processor supports it
+#   PROFILE=small    for routers: signatures and ChaCha20 are slower
 #
-# Both do what postern does with Debian's library, and pass the same tests.
-# wolfSSL is built from Debian's source package, with Debian's security patches, and Debian's musl for the processor is
-# unpacked, not installed. src/build/static/fetch gets both into build/static; what is there already is used as it is: remove it
-# to get newer ones. Of wolfSSL only what user_settings.h, beside this file, says is compiled; no configure script runs.
-# No header and no library of this machine is used but the kernel's headers.
+# Both have all features of a postern with Debian's library, and pass the same tests.
+# wolfSSL is built from Debian's source package, with Debian's security patches. Debian's musl for the processor is
+# unpacked, not installed. src/build/static/fetch puts both into build/static. It keeps what is there already: remove that
+# to get newer versions. user_settings.h, beside this file, selects the parts of wolfSSL that are compiled; no configure
+# script runs. Of this machine's headers and libraries only the kernel's headers are used.
 #
 #   CC=cc            gcc, one of Debian's cross compilers (aarch64-linux-gnu-gcc, arm-linux-gnueabihf-gcc,
 #                    mipsel-linux-gnu-gcc, riscv64-linux-gnu-gcc, i686-linux-gnu-gcc ..., installed where it is missing), or
 #                    any compiler that links static programs by itself, such as a router's tool chain
-#   LIBC=own         the C library that comes with the compiler instead of musl; so it is where Debian has no musl
-#   WOLFSSL_SRC=dir  wolfSSL's sources, unpacked, from elsewhere
-#   PQ=1, PQ=0       with post-quantum key exchange, or without it; it is in where the sources have it (5.8.0)
+#   LIBC=own         the compiler's own C library in place of musl; always so if Debian has no musl for the processor
+#   WOLFSSL_SRC=dir  another folder with wolfSSL's sources, unpacked
+#   PQ=1, PQ=0       with or without post-quantum key exchange; by default with it if the sources have it (since 5.8.0)
 
 PROFILE ?= fast
 LIBC ?= musl
 STATIC = build/static
 WOLFSSL_SRC ?= $(STATIC)/source/wolfssl
 
-# A cross compiler's name begins with the machine: mipsel-linux-gnu-gcc, arm-linux-gnueabihf-gcc-12. That of gcc does not.
+# The name of a cross compiler begins with the target: mipsel-linux-gnu-gcc, arm-linux-gnueabihf-gcc-12.
 STATIC_CC = $(if $(filter default,$(origin CC)),gcc,$(CC))
 STATIC_NAMES = $(patsubst %-gcc-$(lastword $(subst -, ,$(STATIC_CC))),%-gcc,$(notdir $(STATIC_CC)))
 STATIC_TARGET = $(firstword $(patsubst %-gcc,%-,$(filter %-gcc,$(STATIC_NAMES))))
@@ -35,7 +35,7 @@ STATIC_BUILD = $(if $(filter file,$(origin BUILD)),$(STATIC)/$(STATIC_TARGET)$(P
 
 ifndef INSIDE_STATIC
 
-# Which files there are to compile is known only when they have been fetched: so make starts anew.
+# Runs make again after the fetch: only then the list of wolfSSL's files is known.
 static: static-needs
 	@$(MAKE) $(INSIDE) all
 	@echo "$(STATIC_BUILD)/postern: $$(wc -c <'$(STATIC_BUILD)/postern') bytes"
@@ -49,7 +49,8 @@ static-needs:
 	@tests/packages static 'CC=$(STATIC_CC)'
 	@src/build/static/fetch $(STATIC) '$(STATIC_CC)' '$(LIBC)' $(if $(wildcard $(WOLFSSL_SRC)/.),,wolfssl)
 
-# What the C library or the parts of wolfSSL might change, in two minutes; all: make check POSTERN=build/static/small/postern.
+# Tests of what the C library and the choice of wolfSSL's parts can change; they take two minutes. To run all tests:
+# make check POSTERN=build/static/small/postern.
 CHECK_STATIC = $(addprefix tests/,static.py test_hardening.py test_client_certificates.py test_jail.py test_keys.py)
 CHECK_STATIC_small = tests/test_faults.py
 check-static:
@@ -59,7 +60,7 @@ check-static:
 	@POSTERN='$(CURDIR)/$(STATIC)/small/postern' $(PYTHON) -m pytest -q -p no:cacheprovider -n 2 $(CHECK_STATIC) $(CHECK_STATIC_small)
 	@POSTERN='$(CURDIR)/$(STATIC)/fast/postern' $(PYTHON) -m pytest -q -p no:cacheprovider -n 2 $(CHECK_STATIC)
 
-# Real clients and daemons, which are this machine's, through programs for other processors, which qemu runs.
+# Sessions of this machine's clients and daemons through programs for other processors, which qemu runs.
 CROSS ?= aarch64-linux-gnu arm-linux-gnueabihf
 CHECK_CROSS = static.py \
 	test_sessions.py::test_curl_fetches_three_megabytes_over_imaps \
@@ -88,33 +89,33 @@ ifeq ($(CFLAGS_$(PROFILE)),)
 $(error PROFILE=$(PROFILE): wants fast or small)
 endif
 
-# src/build/static/fetch has written what this compiler is told: which C library, and nothing of this machine's.
+# The compiler's flags, written by src/build/static/fetch. They select the C library and exclude this machine's headers.
 COMPILER := $(STATIC_CC)
 TARGET := $(shell $(COMPILER) -dumpmachine)
 TARGET_FLAGS := $(shell cat '$(STATIC)/$(TARGET)/flags')
 override CC := $(COMPILER) $(TARGET_FLAGS)
 IS_MUSL := $(findstring /musl/specs,$(TARGET_FLAGS))
-# What the compiler makes of these names of its own.
+# Expands predefined macros of the compiler.
 value_of = $(shell for name in $1; do echo $$name; done | $(COMPILER) -E -P - 2>/dev/null)
 X86_64 := $(filter 1,$(call value_of,__x86_64__))
 
-# Nothing unwinds the stack: the tables for it would be a tenth of the program.
+# Leaves out the tables for unwinding the stack, which no code uses: they would be a tenth of the program.
 CFLAGS = $(CFLAGS_$(PROFILE)) -ffunction-sections -fdata-sections -fno-unwind-tables -fno-asynchronous-unwind-tables $(CFLAGS_size)
 ifneq ($(IS_MUSL),)
 # musl has neither of these.
 CF_PROTECTION =
 FORTIFY =
 endif
-# Where a C library lacks what a program needs that is loaded at another address each time (glibc on arm and mips), it is not.
+# The program is loaded at random addresses if the C library supports that; glibc on arm and mips does not.
 STATIC_PIE := $(if $(IS_MUSL)$(filter /%,$(shell $(COMPILER) -print-file-name=rcrt1.o)),-static-pie,-static -no-pie)
 ifeq ($(filter -static-pie,$(STATIC_PIE)),)
 $(info $(TARGET): the C library of $(COMPILER) knows no static programs for random addresses: this one has a fixed one)
 endif
 STRIP = -s
-# With -flto the linker compiles once more: -w, since what it would warn of is in wolfSSL.
+# With -flto the linker compiles again. -w: its warnings would be about wolfSSL.
 ALL_LDFLAGS = $(STATIC_PIE) $(STRIP) -w -Wl,--gc-sections,--build-id=none,-z,relro,-z,now,-z,noexecstack $(LDFLAGS)
 
-# What another version of wolfSSL lacks is left out; what the settings don't want is empty when compiled.
+# Files that a version of wolfSSL lacks are left out. Files of features that the settings exclude compile to nothing.
 WOLFSSL_FILES = $(addprefix src/,crl.c internal.c keys.c ocsp.c ssl.c tls.c tls13.c wolfio.c) \
 	$(addprefix wolfcrypt/src/,aes.c asn.c chacha.c chacha20_poly1305.c coding.c cpuid.c cryptocb.c curve25519.c ecc.c \
 	ed25519.c error.c fe_low_mem.c fe_operations.c ge_low_mem.c ge_operations.c hash.c hmac.c kdf.c logging.c md5.c memory.c \
@@ -144,7 +145,7 @@ PACKAGE_CFLAGS = -DWOLFSSL_USER_SETTINGS $(CPPFLAGS_$(PROFILE)) $(CPPFLAGS_PQ) \
 PACKAGE_LIBS = $(THIRD_OBJECTS)
 
 $(BUILD)/postern: $(THIRD_OBJECTS)
-# Of all headers: those that the compiler takes for the system's are the library's and the settings.
+# Tracks all headers: wolfSSL's and the settings count as system headers here.
 DEPENDENCIES = -MD -MP
 
 $(THIRD)/wolfssl/%.o: $(WOLFSSL_SRC)/% src/build/static/static.mk $(BUILD)/flags
@@ -154,11 +155,11 @@ $(THIRD)/wolfssl/%.o: $(WOLFSSL_SRC)/% src/build/static/static.mk $(BUILD)/flags
 
 -include $(THIRD_OBJECTS:.o=.d)
 
-# The assembler files ask for the settings in different ways, or not at all.
+# Includes the settings: some assembler files do not do so.
 $(filter %.S.o,$(THIRD_OBJECTS)): THIRD_FLAGS = -include user_settings.h
-# In 5.9 this file, which X25519 needs, is empty where Ed25519 is to be small.
+# X25519 needs this file, which in wolfSSL 5.9 compiles to nothing with small Ed25519.
 $(THIRD)/wolfssl/wolfcrypt/src/fe_operations.c.o: THIRD_FLAGS = -DPOSTERN_X25519
-# What uses the processor's own AES is called only where it has that.
+# The code with the processor's AES instructions is called only if it has them.
 $(THIRD)/wolfssl/wolfcrypt/src/aes.c.o: THIRD_FLAGS = $(if $(X86_64),-maes)
 
 endif
