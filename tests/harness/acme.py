@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A small ACME server (RFC 8555) of our own, for the clients that Debian has: on loopback, and our CA signs.
+"""A small ACME server (RFC 8555) on loopback, for Debian's ACME clients. Our own CA signs its certificates.
 
-It believes every account and every name, so nothing has to be proved to it; it looks at no signature.
+It accepts every account and every name without proof, and verifies no signature.
 """
 
 import base64
@@ -20,7 +20,7 @@ def decoded(text):
 
 
 class Acme:
-    """A context manager; `url` is its directory."""
+    """Runs the server: a context manager. `url` is the address of its directory."""
 
     def __init__(self, pki, folder):
         self.pki = pki
@@ -52,7 +52,7 @@ class Acme:
         return number
 
     def sign(self, number, der):
-        """The certificate for a request, and our CA's."""
+        """Returns the certificate for a request, followed by our CA's."""
         request, cert = self.folder / f'{number}.csr', self.folder / f'{number}.pem'
         request.write_text('-----BEGIN CERTIFICATE REQUEST-----\n' + base64.encodebytes(der).decode() +
                            '-----END CERTIFICATE REQUEST-----\n')

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A real systemd as process 1 of namespaces of its own: it takes units as they are, with all that locks them in.
+"""Runs a real systemd as process 1 of its own namespaces. It starts units unchanged, with all their restrictions.
 
-Its root is the tree in build/debian, with a layer above it that goes away with it. Its network is its own, too, so
-services have their true ports. Its units are only those that it is given: nothing else is started.
+Its root is the tree in build/debian with a temporary layer above it. It has a network of its own, so services use
+their real ports. It starts only the units that the test gives it.
 """
 
 import ctypes
@@ -19,7 +19,7 @@ from harness import debian, examples, launch, processes
 
 ADDRESS = '192.0.2.1'    # no loopback address: what systemd says of localhost is not meant for it
 
-# $1 is the tree, $2 a folder whose content goes over it, $3 our console.
+# $1: the tree; $2: a folder whose content is put over it; $3: our console.
 OUTER = '''
 set -e
 mount -t tmpfs none "$2.w"
@@ -60,9 +60,9 @@ exec /usr/bin/env -i container=test SYSTEMD_UNIT_PATH=/etc/systemd/system SYSTEM
     /lib/systemd/systemd --unit=test.target --log-target=console --log-level=notice --show-status=no'
 '''
 
-# What the units of a whole system would be, as far as sockets and services ask for them by default.
+# Empty units in place of those of a whole system that sockets and services need by default.
 TARGET = '[Unit]\nDefaultDependencies=no\n'
-# Instead of a journal.
+# A service in place of the journal.
 LOG = '[Service]\nStandardError=append:/run/log\n'
 
 CLEAN_UP = '''
@@ -72,7 +72,7 @@ find "$1/postern.$2" -depth -type d -exec rmdir {} +
 
 
 def possible():
-    """May we have such namespaces here?"""
+    """True if this machine lets us make such namespaces."""
     words = ['--mount', '--pid', '--net', '--uts', '--ipc', '--cgroup', '--fork']
     # Units with PrivateUsers need a user namespace, which cannot be had in a chroot.
     script = 'mount -t tmpfs none /mnt && mkdir /mnt/c && mount -t cgroup2 none /mnt/c && mkdir /mnt/c/postern.$$ && ' \
@@ -81,7 +81,7 @@ def possible():
 
 
 class At:
-    """A port of it: something to connect to."""
+    """One of its ports, to which a test connects."""
 
     host = url_host = ADDRESS
     family = 'inet'
@@ -94,7 +94,7 @@ class At:
             return thread.submit(self.connect_inside, timeout).result()
 
     def connect_inside(self, timeout):
-        """In a thread that goes over to the other network, and ends then."""
+        """Runs in a thread of its own, which enters the other network and then ends."""
         network = os.open(f'/proc/{self.system.pid}/ns/net', os.O_RDONLY | os.O_CLOEXEC)
         try:
             if ctypes.CDLL(None, use_errno=True).setns(network, 0) != 0:
@@ -137,7 +137,7 @@ class System:
 
     @staticmethod
     def libraries(program):
-        """Those that the tree has not. A static program needs none."""
+        """Returns the libraries that the tree lacks. A static program needs none."""
         said = subprocess.run(['ldd', program], capture_output=True, text=True, check=False).stdout
         found = [line.split()[2] for line in said.splitlines() if '=> /' in line]
         patterns = ('lib*', 'lib/*', 'usr/lib', 'usr/lib/*')
@@ -167,7 +167,7 @@ class System:
         return next((child.pid for child in processes.descendants(self.process.pid) if child.name == 'systemd'), None)
 
     def read_console(self):
-        """In a thread of its own: systemd waits for its console."""
+        """Reads the console in a thread of its own: systemd waits until it is read."""
         try:
             while text := os.read(self.terminal, 1 << 16):
                 self.console += text
@@ -176,16 +176,16 @@ class System:
         os.close(self.terminal)
 
     def says(self):
-        """All that is on the console so far."""
+        """Returns the text on the console so far."""
         return self.console.decode(errors='replace')
 
     def log(self):
-        """What services have written to standard error so far."""
+        """Returns what services have written to standard error so far."""
         path = Path(f'/proc/{self.pid}/root/run/log')
         return path.read_text(encoding='utf-8', errors='replace') if path.exists() else ''
 
     def listens(self, port):
-        """Wait for a port: there."""
+        """Waits until a service listens on a port; returns it as an At."""
         processes.until(lambda: examples.listens(port, self.pid), f'port {port}')
         return At(self, port)
 

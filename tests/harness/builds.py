@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Builds of postern that are for tests only, each in a folder of its own below build."""
+"""Makes builds of postern for tests only, each in its own folder below build."""
 
 import fcntl
 import functools
@@ -14,8 +14,8 @@ TOP = Path(__file__).resolve().parent.parent.parent
 
 @functools.cache
 def make(name, *words):
-    """The program that `make BUILD=build/NAME WORD...` makes; made once, by whoever needs it first."""
-    # Whoever has started us may have told make(1) other things.
+    """Returns the program that `make BUILD=build/NAME WORD...` makes. The first test that needs it makes it."""
+    # Drops the flags of a make(1) that has started the tests.
     mine = ('MAKE', 'MFLAGS', 'BUILD', 'SECCOMP', 'TEST_HOOK', 'CFLAGS', 'CPPFLAGS', 'LDFLAGS', 'LDLIBS', 'V')
     environment = {name: value for name, value in os.environ.items() if not name.startswith(mine)}
     folder = TOP / 'build' / name

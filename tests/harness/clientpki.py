@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Client certificates of every kind, good and bad, made by openssl(1).
 
-Names that openssl(1) will not write are patched into a certificate, which then is signed anew.
+Names that openssl(1) refuses to write are patched into a certificate, which is then signed again.
 """
 
 import functools
@@ -55,7 +55,7 @@ def without(extensions, *names):
 
 
 class ClientPki:
-    """Every certificate has a name and is made once."""
+    """A CA with client certificates. Each has a name and is made when it is first used."""
 
     def __init__(self, folder):
         self.folder = Path(folder)
@@ -67,7 +67,7 @@ class ClientPki:
         return self.folder / f'{name}.{ending}'
 
     def config(self, name, digest='sha256', mask='utf8only', subject=()):
-        """The database of a CA of ours, and what else openssl(1) wants in a file."""
+        """Writes the files that openssl(1) wants for a CA: its database and configuration."""
         work = self.folder / f'{name}.d'
         if not work.exists():
             work.mkdir()
@@ -88,7 +88,7 @@ class ClientPki:
 
     def issue(self, name, subject, issuer='root', extensions=CLIENT, kind='ecdsa', dates=None, digest='sha256',
               mask='utf8only', fields=None, chain=()):
-        """A certificate with a key, signed by `issuer` (None: by itself). `chain`: what else is in the file."""
+        """Makes a certificate with a key, signed by `issuer` (None: by itself). `chain`: more certificates in its file."""
         if not self.path(name).exists():
             config = self.config(issuer or name, digest, mask, fields or ())
             request = self.request(name, subject, kind, config if fields else None)
@@ -113,7 +113,7 @@ class ClientPki:
                 '-revoke', self.path(name))
 
     def crl(self, name, issuer='root', dates=None, extra=None):
-        """A revocation list of what has been revoked so far."""
+        """Makes a revocation list with all certificates that are revoked so far."""
         words = ['-crl_lastupdate', dates[0], '-crl_nextupdate', dates[1]] if dates else ['-crldays', '30']
         config = self.config(issuer)
         if extra:
@@ -125,7 +125,7 @@ class ClientPki:
         return self.path(name, 'crl')
 
     def patched(self, name, subject, *changes, issuer='root', **more):
-        """A certificate in which bytes were replaced by as many others, with a signature that is right."""
+        """Makes a certificate in which bytes are replaced by as many others. Its signature is valid."""
         if not self.path(name).exists():
             self.issue(name, subject, issuer, **more)
             der = openssl('x509', '-in', self.path(name), '-outform', 'DER').stdout
@@ -142,7 +142,7 @@ class ClientPki:
 
     @functools.cached_property
     def bundle(self):
-        """What goes into --client-ca."""
+        """Returns the file for --client-ca."""
         return self.path('root')
 
 
@@ -155,7 +155,7 @@ def element(tag, content):
 
 
 def elements(content):
-    """The elements one behind the other, each as (tag, content, all of it)."""
+    """Yields the elements of DER in turn, each as (tag, content, whole element)."""
     found = []
     while content:
         size, head = content[1], 2
@@ -168,5 +168,5 @@ def elements(content):
 
 
 def days_from_now(days):
-    """A moment as openssl(1) takes it."""
+    """Returns a time in the form that openssl(1) reads."""
     return time.strftime('%Y%m%d%H%M%SZ', time.gmtime(time.time() + days * 86400))

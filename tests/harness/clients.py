@@ -22,7 +22,7 @@ VERSIONS = {'1.2': ssl.TLSVersion.TLSv1_2, '1.3': ssl.TLSVersion.TLSv1_3}
 
 
 def context(ca, version=None, alpn=None):
-    """A Python TLS context."""
+    """Returns a TLS context of Python's ssl module."""
     made = ssl.create_default_context(cafile=str(ca))
     if version:
         made.minimum_version = made.maximum_version = VERSIONS[version]
@@ -32,7 +32,7 @@ def context(ca, version=None, alpn=None):
 
 
 def tls(server, ca, version=None, alpn=None, name=NAME, certificate=None):
-    """A TLS connection by Python's ssl module: a socket. `certificate` is a client's own, a Pair."""
+    """Returns a TLS socket of Python's ssl module. `certificate`: the client's Pair."""
     made = context(ca, version, alpn)
     if certificate:
         made.load_cert_chain(certificate.cert, certificate.key)
@@ -40,7 +40,7 @@ def tls(server, ca, version=None, alpn=None, name=NAME, certificate=None):
 
 
 def curl(server, ca, version, scheme, path, *words, **more):
-    """What curl fetched (or said), as bytes."""
+    """Runs curl; returns what it fetched or printed, as bytes."""
     run = subprocess.run(
         ['curl', '--disable', '--silent', '--show-error', '--max-time', str(TIMEOUT), '--cacert', str(ca),
          f'--tlsv{version}', '--tls-max', version, '--noproxy', '*',
@@ -53,7 +53,7 @@ def curl(server, ca, version, scheme, path, *words, **more):
 
 @contextmanager
 def program(command):
-    """A client program whose standard streams are the connection. Its own remarks go to stderr."""
+    """A client program whose standard streams are the connection. Its messages go to stderr."""
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, bufsize=0)
         try:
@@ -71,7 +71,7 @@ def program(command):
 
 
 def s_client(server, ca, version, *words):
-    """openssl s_client; which interprets no letter of what we say, and ends when we do."""
+    """Starts openssl s_client. It sends all bytes as they are, and ends when its input ends."""
     return program(['openssl', 's_client', '-quiet', '-nocommands', '-no_ign_eof', '-verify_return_error',
                     '-verify_quiet', '-CAfile', str(ca), '-verify_hostname', NAME,
                     '-servername', NAME, f'-tls{version.replace(".", "_")}',
@@ -79,14 +79,14 @@ def s_client(server, ca, version, *words):
 
 
 def gnutls_cli(server, ca, version, *words):
-    """gnutls-cli; its remarks go to stderr."""
+    """Starts gnutls-cli. Its messages go to stderr."""
     return program(['gnutls-cli', '--x509cafile', str(ca), f'--sni-hostname={NAME}', f'--verify-hostname={NAME}',
                     '--priority', f'NORMAL:-VERS-ALL:+VERS-TLS{version}', '--logfile=/dev/stderr',
                     '-p', str(server.port), *words, server.host])
 
 
 def swaks(server, ca, version, message, *words):
-    """Send a message, given as a file; what swaks saw of the dialogue."""
+    """Sends a message from a file; returns the dialogue that swaks prints."""
     run = subprocess.run(
         ['swaks', '--server', server.host, '--port', str(server.port), '--tls-on-connect',
          '--tls-protocol', f'tlsv{version.replace(".", "_")}', '--tls-verify', '--tls-ca-path', str(ca),
@@ -98,7 +98,7 @@ def swaks(server, ca, version, message, *words):
     return run.stdout
 
 
-# Python's mail modules, connected to the server's address but asking for our name.
+# Python's mail modules: they connect to the server's address, but use our certificate's name.
 
 def imap(server, ca, version):
     class Client(imaplib.IMAP4_SSL):

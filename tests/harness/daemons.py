@@ -28,7 +28,7 @@ PASSWORD = 'secret'
 
 
 def big_body():
-    """A little more than 3 MB, no two lines alike, with all that protocols might trip over."""
+    """Returns a body of a little more than 3 MB. No two lines are alike; some are hard cases for a protocol."""
     lines = []
     for number in range(45000):
         lines.append(b'%06d the quick brown fox jumps over the lazy dog, and back again.' % number)
@@ -43,7 +43,7 @@ def message(subject, body):
             b'Message-ID: <' + subject + b'@example.org>\r\n\r\n' + body)
 
 
-# As they go over the wire: lines end in CR LF.
+# The messages as they are sent: lines end in CR LF.
 MESSAGES = [
     message(b'first', b'Hello Bob.\r\n'),
     message(b'second', big_body()),
@@ -53,7 +53,7 @@ MESSAGES = [
 
 @dataclass
 class Daemon:
-    """A handler for postern, and what a test must know of it."""
+    """A handler for postern, with what a test must know about it."""
     argv: List[str]
     user: Optional[str] = None          # None: there is no log-in
     password: Optional[str] = None
@@ -68,13 +68,13 @@ class Daemon:
 
 @dataclass
 class MailUser:
-    """One of the users in the tree's own /etc/passwd, with a Maildir and an mbox that hold the same messages."""
+    """A user of the tree's /etc/passwd. His Maildir and his mbox hold the same messages."""
     name: str
     id: int
     home: str
 
     def maildir(self, *folders):
-        """What is in the Maildir, in the order of arrival, lines ended by CR LF. Dovecot 2.4.5 puts it into `cur` at once."""
+        """Returns the messages in the order of arrival, with CR LF. Dovecot 2.4.5 puts them into `cur` at once."""
         top = debian.ROOT / self.home[1:] / 'Maildir'
         files = sorted((file for folder in folders or ('new', 'cur') for file in (top / folder).iterdir()),
                        key=lambda file: file.name)
@@ -91,7 +91,7 @@ def crlf(text):
 
 @contextmanager
 def locked(name, wait=True):
-    """Hold a lock that ends with this process, at the latest. Gives False if it was taken and we don't wait."""
+    """Holds a lock, at most until this process ends. Returns False if it is taken and we don't wait."""
     with open(debian.ROOT / f'run/{name}.lock', 'wb') as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -103,7 +103,7 @@ def locked(name, wait=True):
 
 @contextmanager
 def mail_user(messages=tuple(MESSAGES)):
-    """Take a user whom no other test has, and give him three messages."""
+    """Takes a user that no other test uses, and gives him three messages."""
     debian.program('/etc/passwd')
     for number in USERS:
         name = f'u{number}'
@@ -139,7 +139,7 @@ def fill(user, home, mbox, messages):
 
 @contextmanager
 def folder_inside(owner=0):
-    """A folder in the tree, and its name as seen from inside."""
+    """Makes a folder in the tree; returns it and its name as seen from inside."""
     with tempfile.TemporaryDirectory(dir=debian.ROOT / 'tmp') as name:
         os.chmod(name, 0o755)
         os.chown(name, owner, owner)
@@ -148,7 +148,7 @@ def folder_inside(owner=0):
 
 @contextmanager
 def running(argv, ready):
-    """A service that the daemon needs while it runs. It may outlive a test's processes, and nothing of it us."""
+    """Runs a service that the daemon needs. It may outlive a test's processes, but no process of it outlives us."""
     process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                start_new_session=True)
     processes.expected.add(process.pid)
@@ -178,7 +178,7 @@ def recipe(name, protocol, **more):
 
 @contextmanager
 def start(name):
-    """The daemon called `name`, ready to be run as often as the test likes."""
+    """Prepares the daemon `name`. The test may run it any number of times."""
     with RECIPES[name][0]() as daemon:
         for key, value in facts(name).items():
             setattr(daemon, key, value)
@@ -186,11 +186,11 @@ def start(name):
 
 
 def facts(name):
-    """What can be known of a daemon before it is started."""
+    """Returns the facts about a daemon that are known before it starts."""
     return {'stdio': ('pipe', 'socket'), 'preauth': False, 'greets': True, **RECIPES[name][1]}
 
 
-# Dovecot: its mail processes take a client on standard input as logged in already.
+# Dovecot: its mail processes treat a client on standard input as logged in.
 
 DOVECOT_CONF = '''
 base_dir = {base}
@@ -215,7 +215,7 @@ service auth {{
 }}
 '''
 
-# Version 2.4 has another language.
+# Version 2.4 has another syntax.
 DOVECOT_24 = [
     (r'^', 'dovecot_config_version = 2.4.0\ndovecot_storage_version = 2.4.0\n'),
     (r'mail_location = maildir:(.*)', r'mail_driver = maildir\nmail_path = \1\nmail_home = /home/%{user}'),
@@ -234,7 +234,7 @@ def dovecot_version():
 
 
 def dovecot_words(conf):
-    """A configuration in the language of the Dovecot that we have."""
+    """Returns a configuration in the syntax of the Dovecot in the tree."""
     if dovecot_version() >= (2, 4):
         for old, new in DOVECOT_24:
             conf = re.sub(old, new, conf)
@@ -278,13 +278,13 @@ def dovecot_managesieve():
 
 @recipe('dovecot-lmtp', 'lmtp')
 def dovecot_lmtp():
-    """Its recipients come from a private Dovecot's user database."""
+    """Dovecot's LMTP daemon. A private Dovecot gives it the database of recipients."""
     with mail_user(messages=()) as user, dovecot_conf() as (outside, conf):
         with running(debian.inside('/usr/sbin/dovecot', '-F', '-c', conf), (outside / 'run/auth-userdb').exists):
             yield Daemon(debian.inside('/usr/lib/dovecot/lmtp', '-c', conf), user=user.name, stored=user.maildir)
 
 
-# GNU mailutils: they ask for a socket, and with pipes they hang or flood.
+# GNU mailutils: its daemons need a socket; with pipes they hang or write without end.
 
 MAILUTILS_CONF = '''
 auth {{
@@ -325,10 +325,10 @@ def mailutils_pop3d():
         yield daemon
 
 
-# Courier: a log-in program that asks a password daemon, at a place that is compiled in.
+# Courier: its login program asks a password daemon at a path that is compiled in.
 
 def authdaemond():
-    """Courier's password daemon, which moves from release to release."""
+    """Returns the path of Courier's password daemon, which differs between releases."""
     places = ['/usr/lib/courier/courier-authlib/authdaemond', '/usr/libexec/courier-authlib/authdaemond']
     return next((place for place in places if (debian.ROOT / place[1:]).exists()), places[0])
 
@@ -354,7 +354,7 @@ def popa3d():
         yield Daemon(debian.inside('/usr/sbin/popa3d'), user=user.name, password=PASSWORD, messages=MESSAGES)
 
 
-# Exim delivers to a file before it answers, and leaves no process behind.
+# Exim delivers to a file before it answers, so no process of it remains.
 
 EXIM_CONF = '''
 primary_hostname = localhost
@@ -393,11 +393,11 @@ def exim():
 
 @recipe('smtpfront-echo', 'smtp')
 def smtpfront_echo():
-    """It keeps nothing: it answers with the number of bytes."""
+    """smtpfront-echo: stores nothing and answers with the number of bytes."""
     yield Daemon(debian.inside('/usr/sbin/smtpfront-echo', 'accept'))
 
 
-# Leafnode: its configuration and its spool are where they are compiled in.
+# Leafnode: the paths of its configuration and its spool are compiled in.
 
 LEAFNODE_CONF = '''hostname = news.postern-test.net
 server = news.invalid

@@ -14,13 +14,13 @@ from harness import privileges
 
 ROOT = Path(os.environ.get('DEBIAN_ROOT', Path(__file__).resolve().parents[2] / 'build/debian'))
 
-# What comes of packages that not each release has; tests/packages notes which this one lacks.
+# Programs of packages that some releases lack; tests/packages notes which ones this release lacks.
 NOT_EVERYWHERE = {'usr/sbin/smtpfront-': 'mailfront', 'usr/sbin/pop3front-': 'mailfront', 'usr/sbin/imapfront-': 'mailfront',
                   'usr/bin/cvm-': 'cvm'}
 
 
 def lacks(package):
-    """Does this release lack the package?"""
+    """True if this release lacks the package."""
     return (ROOT / '.left-out' / package).exists()
 
 
@@ -30,7 +30,7 @@ def need(package):
 
 
 def program(path):
-    """The path of a program in the tree, which must be there, if this release has it."""
+    """Returns the path of a program in the tree. Skips the test if this release lacks it, fails if the tree does."""
     whole = ROOT / path.lstrip('/')
     for beginning, package in NOT_EVERYWHERE.items():
         if path.lstrip('/').startswith(beginning):
@@ -40,7 +40,7 @@ def program(path):
 
 
 def inside(path, *words, user=None):
-    """The command that runs a program chrooted into the tree, as root or as `user`."""
+    """Returns the command that runs a program chrooted into the tree, as root or as `user`."""
     privileges.need_root('the mail daemons run by chroot(8)')
     program(path)
     command = ['/usr/sbin/chroot']
@@ -50,7 +50,7 @@ def inside(path, *words, user=None):
 
 
 def outside(path, *words):
-    """The command that runs a program of the tree in this machine's own file system."""
+    """Returns the command that runs a program of the tree in this machine's file system."""
     loader = next(iter(sorted(ROOT.glob('lib*/ld-linux*.so.*'))), None)
     assert loader, f'no loader in {ROOT}: run tests/packages daemons'
     folders = sorted({str(file.parent) for pattern in ('lib/*-linux-*/lib*.so*', 'usr/lib/*-linux-*/lib*.so*',

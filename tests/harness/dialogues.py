@@ -11,7 +11,7 @@ import time
 
 
 class Talk:
-    """Say a line, expect an answer."""
+    """Sends lines and checks the answers."""
 
     def __init__(self, read_fd, write_fd, timeout=20):
         self.read_fd = read_fd
@@ -20,7 +20,7 @@ class Talk:
         self.buffer = bytearray()
 
     def say(self, line):
-        """Send a line, or a whole text that ends in CR LF."""
+        """Sends a line, or a text that ends in CR LF."""
         data = line if isinstance(line, bytes) else line.encode()
         if not data.endswith(b'\r\n'):
             data += b'\r\n'
@@ -29,7 +29,7 @@ class Talk:
             view = view[os.write(self.write_fd, view):]
 
     def more(self, deadline):
-        """Read what is there; False at the end."""
+        """Reads what has come; returns False at the end."""
         ready, _, _ = select.select([self.read_fd], [], [], max(0, deadline - time.monotonic()))
         assert ready, f'no answer within {self.timeout} seconds; so far: {bytes(self.buffer[-500:])!r}'
         data = os.read(self.read_fd, 1 << 20)
@@ -42,7 +42,7 @@ class Talk:
         return data
 
     def expect(self, pattern):
-        """Read up to a line that begins with `pattern`: what came before it, and that line, as one text."""
+        """Reads up to a line that begins with `pattern`; returns all up to this line, with it."""
         deadline = time.monotonic() + self.timeout
         wanted = re.compile(pattern.encode())
         start = 0
@@ -60,14 +60,14 @@ class Talk:
         return self.expect(pattern)
 
     def take(self, length):
-        """Read exactly so many bytes."""
+        """Reads exactly this number of bytes."""
         deadline = time.monotonic() + self.timeout
         while len(self.buffer) < length:
             assert self.more(deadline), f'the end came after {len(self.buffer)} of {length} bytes'
         return self.cut(length)
 
     def rest(self):
-        """Read until the other side ends."""
+        """Reads until the other side closes."""
         deadline = time.monotonic() + self.timeout
         while self.more(deadline):
             pass
@@ -75,19 +75,19 @@ class Talk:
 
 
 def dotted(text):
-    """Text as SMTP, POP3 and NNTP send it: dots doubled, a dot at the end."""
+    """Returns a text as SMTP, POP3 and NNTP send it: leading dots doubled, a dot in the last line."""
     return re.sub(rb'^\.', b'..', text, flags=re.MULTILINE) + b'.\r\n'
 
 
 def undotted(text):
-    """The message in a multi-line answer, without its first line and its last dot."""
+    """Returns the message in a multi-line answer, without the first line and the last dot."""
     body = text[text.index(b'\r\n') + 2:]
     assert body.endswith(b'\r\n.\r\n') or body == b'.\r\n', body[-50:]
     return re.sub(rb'^\.\.', b'.', body[:-3], flags=re.MULTILINE)
 
 
 def imap(talk, daemon, numbers=(1, 2, 3)):
-    """Log in, list, fetch messages and compare them, log out."""
+    """Logs in, lists, fetches and compares messages, logs out."""
     if daemon.preauth:
         talk.expect(r'\* PREAUTH')
     else:
@@ -104,7 +104,7 @@ def imap(talk, daemon, numbers=(1, 2, 3)):
 
 
 def pop3(talk, daemon, numbers=(1, 2, 3)):
-    """Log in, list, retrieve messages and compare them, quit."""
+    """Logs in, lists, retrieves and compares messages, quits."""
     if daemon.greets:
         talk.expect(r'\+OK')
     if not daemon.preauth:
@@ -119,14 +119,14 @@ def pop3(talk, daemon, numbers=(1, 2, 3)):
 
 
 def without_own_headers(message):
-    """Without the lines that mbox daemons keep their own notes in."""
+    """Returns a message without the header lines that mbox daemons add for themselves."""
     head, separator, body = message.partition(b'\r\n\r\n')
     lines = [line for line in head.split(b'\r\n') if not re.match(rb'(Status|X-IMAPbase|X-UID|X-UIDL):', line, re.I)]
     return b'\r\n'.join(lines) + separator + body
 
 
 def smtp(talk, daemon, message, hello='EHLO client.example.org'):
-    """Send one message; the answer to it."""
+    """Sends one message; returns the answer to it."""
     talk.expect('220 ')
     talk.ask(hello, '250 ')
     talk.ask('MAIL FROM:<ann@example.org>', '250 ')
@@ -143,7 +143,7 @@ def lmtp(talk, daemon, message):
 
 
 def nntp(talk, daemon):
-    """Read all articles of the test group, quit."""
+    """Reads all articles of the test group, quits."""
     talk.expect('200 ')
     talk.ask('GROUP local.test', '211 3 1 3 ')
     for number, message in enumerate(daemon.messages, 1):
@@ -154,7 +154,7 @@ def nntp(talk, daemon):
 
 
 def sieve(talk, script):
-    """Store a script, get it back, log out."""
+    """Stores a script, gets it back, logs out."""
     talk.ask('CAPABILITY', 'OK')
     talk.say(b'PUTSCRIPT "test" {%d+}\r\n' % len(script) + script + b'\r\n')
     talk.expect('OK')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the headers of a program say of it; and how to run one that is made for another processor."""
+"""Reads the ELF headers of a program, and runs programs for other processors."""
 
 import os
 import shlex
@@ -12,7 +12,7 @@ DT_NEEDED = 1
 SHT_SYMTAB = 2
 EXECUTABLE = 1
 
-# e_machine: (what uname calls it, what qemu calls it); with big-endian ones a capital letter stands before.
+# e_machine: (name for uname, name for qemu). Keys of big-endian ones begin with a capital letter.
 MACHINES = {'3': ('i686', 'i386'), '8': ('mips', 'mipsel'), 'B8': ('mips', 'mips'), '40': ('armv7l', 'arm'),
             '62': ('x86_64', 'x86_64'), '183': ('aarch64', 'aarch64'), '243': ('riscv64', 'riscv64')}
 
@@ -21,7 +21,7 @@ FORMS = {32: (28, 'II', 42, 'IIIIIIII', 'II'), 64: (32, 'QQ', 54, 'IIQQQQQQ', 'Q
 
 
 class Elf:
-    """The headers of a program."""
+    """The ELF headers of a program."""
 
     def __init__(self, path):
         self.data = path.read_bytes()
@@ -40,7 +40,7 @@ class Elf:
         return struct.unpack_from(self.order + form, self.data, offset)
 
     def named(self, words):
-        """A segment's flags stand at another place in 32 bits than in 64."""
+        """Reads a segment's header, whose flags have another place in 32 bits than in 64."""
         if self.bits == 32:
             kind, offset, _, _, size, _, flags, _ = words
         else:
@@ -51,7 +51,7 @@ class Elf:
         return next((one for one in self.segments if one['kind'] == kind), None)
 
     def dynamic_tags(self):
-        """Those of the segment for the loader; a program at a fixed address has none."""
+        """Returns the tags of the dynamic segment; a program at a fixed address has none."""
         found = self.segment(PT_DYNAMIC)
         if found is None:
             return []
@@ -63,14 +63,14 @@ def is_elf(path):
 
 
 def is_foreign(path):
-    """Made for another processor than this machine's: then qemu runs it. x86-64 does what i686 does."""
+    """True if the program is for another processor, so that qemu must run it. x86-64 runs i686 itself."""
     ours = os.uname().machine
     return is_elf(path) and Elf(path).machine not in (('x86_64', 'i686') if ours == 'x86_64' else (ours,))
 
 
 def runnable(path, folder):
-    """The program itself, or a script in `folder` that runs it by qemu. The handler that it starts is no business of qemu's:
-    that is a program of this machine's. --jail=off, since qemu knows no seccomp; an option given later wins."""
+    """Returns the program, or a script in `folder` that runs it by qemu. Its handler is a program of this machine and
+    runs without qemu. The script gives --jail=off, since qemu has no seccomp; a later option wins."""
     if not is_foreign(path):
         return path
     name = f'qemu-{Elf(path).qemu}'

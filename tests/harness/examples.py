@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is in examples/, made to run here: only names, paths and ports are changed, and each has to occur."""
+"""Runs the files in examples/. Changes only names, paths and ports, and each of these must occur."""
 
 import os
 import re
@@ -12,7 +12,7 @@ TOP = Path(__file__).resolve().parents[2] / 'examples'
 
 
 def texts(names, changes):
-    """The examples by name, with each key of `changes` replaced by its value. Each has to occur in one of them."""
+    """Returns the examples by name, each key of `changes` replaced by its value. Each key must occur in one of them."""
     contents = {name: (TOP / name).read_text(encoding='utf-8') for name in names}
     for old, new in changes.items():
         assert any(old in content for content in contents.values()), f'{old!r} is not in {names}'
@@ -32,14 +32,14 @@ def script(path, *lines):
 
 
 def listens(port, of='self'):
-    """Does anybody listen there, in the network of that process? Nobody is bothered by a connection."""
+    """True if a socket listens there, in the network of that process. Makes no connection."""
     lines = [line.split() for name in ('tcp', 'tcp6')
              for line in Path(f'/proc/{of}/net/{name}').read_text('ascii').splitlines()[1:]]
     return any(fields[3] == '0A' and fields[1].endswith(f':{port:04X}') for fields in lines)
 
 
 class Port:
-    """A port on 127.0.0.1: something to connect to."""
+    """A port on 127.0.0.1, to which a test connects."""
 
     family = 'inet'
     host = url_host = '127.0.0.1'
@@ -83,7 +83,7 @@ class Running:
         return all(one() if callable(one) else listens(one.port) for one in self.listening)
 
     def gates(self):
-        """Processes that serve somebody: a postern with a parent that is one, too."""
+        """Returns the processes that serve a client: those whose parent is a postern, too."""
         family = processes.descendants(self.process.pid)
         names = {process.pid: process.name for process in family}
         return [process for process in family if process.name == 'postern' and names.get(process.parent) == 'postern'
@@ -104,7 +104,7 @@ class Running:
 
 
 def visit(protocol, server, how, ca, mail):
-    """A session that reaches the daemon: log in, count messages, leave."""
+    """Holds a session with the daemon: logs in, counts messages, leaves."""
     client = starttls.by_python(protocol, server, how, clients.context(ca, '1.3'))
     if protocol == 'imap':
         client.login(mail.name, 'secret')
@@ -129,7 +129,7 @@ def visit(protocol, server, how, ca, mail):
 # systemd's units, as far as the tests themselves must read them
 
 class Unit:
-    """The settings of a unit and its drop-ins, in order: an empty value takes back what was said so far."""
+    """The settings of a unit and its drop-ins in order. An empty value removes the earlier ones."""
 
     def __init__(self, *texts):
         self.settings = {}
@@ -144,7 +144,7 @@ class Unit:
         return self.settings.get(name, [])
 
     def command(self, credentials):
-        """ExecStart with %d, for which the files of LoadCredential are copied."""
+        """Returns ExecStart with %d replaced. Copies the files of LoadCredential to that folder."""
         credentials.mkdir()
         for one in self.all('LoadCredential'):
             name, source = one.split(':')
@@ -154,7 +154,7 @@ class Unit:
         return command.lstrip('-').replace('%d', str(credentials)).split()
 
     def allowed_calls(self, sets):
-        """What SystemCallFilter allows, by the sets of this systemd."""
+        """Returns the system calls that SystemCallFilter allows, by the sets of this systemd."""
         allowed = set()
         for line in self.all('SystemCallFilter'):
             names = expanded(line.lstrip('~').split(), sets)
@@ -170,7 +170,7 @@ def expanded(names, sets):
 
 
 def call_sets():
-    """What systemd-analyze syscall-filter says: the names of each set."""
+    """Returns the system calls of each set, by systemd-analyze syscall-filter."""
     command = debian.outside('usr/bin/systemd-analyze', '--no-pager', 'syscall-filter')
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     sets, name = {}, None

@@ -24,7 +24,7 @@ TOP = Path(__file__).resolve().parent.parent.parent
 SOURCE = TOP / 'tests' / 'hook' / 'faults.c'
 HOOK = TOP / 'build' / 'hook'
 
-# A session that has to wait for a time-out hangs: these are longer than the seconds after which it counts as hanging.
+# Time-outs longer than the time after which a session counts as hanging.
 LIMIT = 40
 TIMEOUTS = ['--timeout-lobby=90', '--timeout-handshake=90', '--timeout-idle=90', '--timeout-grace=1']
 EXITS = {0, os.EX_USAGE, os.EX_DATAERR, os.EX_UNAVAILABLE, os.EX_SOFTWARE, os.EX_OSERR, os.EX_TEMPFAIL, os.EX_PROTOCOL,
@@ -33,7 +33,7 @@ TOLD = {128 + signal.SIGTERM, 128 + signal.SIGKILL, 128 + signal.SIGPIPE}     # 
 
 
 def call_names():
-    """C source: the names of the system calls, as the compiler's headers have them."""
+    """Returns C source with the names of the system calls in the compiler's headers."""
     macros = subprocess.run(['cc', '-E', '-dM', '-include', 'sys/syscall.h', '-x', 'c', '/dev/null'],
                             capture_output=True, check=True, text=True).stdout
     names = re.findall(r'^#define SYS_(\w+) __NR_', macros, re.MULTILINE)
@@ -42,7 +42,7 @@ def call_names():
 
 
 def build():
-    """The injector's path, or None where it can't be built."""
+    """Returns the injector's path; None if it can't be built."""
     HOOK.mkdir(parents=True, exist_ok=True)
     made = HOOK / 'faults'
     if made.exists() and made.stat().st_mtime > SOURCE.stat().st_mtime:
@@ -63,10 +63,10 @@ def sanitized(program):
     return b'__asan_init' in Path(program).read_bytes()
 
 
-# Who starts postern, and how
+# Starting postern
 
 class Wrapped(launch.Direct):
-    """postern started by another program, such as prlimit(1)."""
+    """Starts postern by another program, such as prlimit(1)."""
 
     def __init__(self, command, folder, prefix=(), **more):
         super().__init__([*prefix, *command], folder, **more)
@@ -76,7 +76,7 @@ class Wrapped(launch.Direct):
 
 @dataclass
 class Fault:
-    """What goes wrong: `what` is an errno, 'kill', or 0 for nothing; see tests/hook/faults.c."""
+    """The fault: `what` is an errno, 'kill', or 0 for none; see tests/hook/faults.c."""
     who: str = 'all'
     calls: str = '*'
     when: str = '0'
@@ -93,7 +93,7 @@ class Fault:
 
 @dataclass
 class Report:
-    """What the injector saw."""
+    """What the injector has recorded."""
     hits: list = field(default_factory=list)        # (who, call, number)
     counts: dict = field(default_factory=dict)      # who → call → how often
     ends: dict = field(default_factory=dict)        # who → ('exit' or 'signal', number)
@@ -121,12 +121,12 @@ class Report:
         return made
 
 
-# What the client sees
+# Outcomes: what the client sees
 
 @dataclass
 class Outcome:
-    """whole: all that belongs to the session; closed: a beginning of that, and then the end of the connection;
-    refused: the protocol's own word for no, and then its end; silence, garbage: what must not be."""
+    """The outcome of a session. whole: all of it came; closed: its beginning came, then the connection ended; refused:
+    the protocol's refusal came, then the end; silence and garbage must not happen."""
     kind: str
     got: str = ''       # what was seen last
     seconds: float = 0
@@ -137,11 +137,11 @@ class Outcome:
 
 
 class Refused(Exception):
-    """The server said no in its protocol."""
+    """Raised when the server refuses in its protocol."""
 
 
 def watch(session, *arguments):
-    """The outcome of session(arguments), which is to raise an exception if it isn't a whole one."""
+    """Returns the Outcome of session(arguments), which raises an exception if the session is not whole."""
     begun = time.monotonic()
     try:
         session(*arguments)
@@ -159,7 +159,7 @@ def watch(session, *arguments):
 
 
 def take(client, wanted):
-    """These bytes inside TLS, or less and then the end."""
+    """Checks that these bytes come inside TLS, or fewer and then the end."""
     got = b''
     while len(got) < len(wanted):
         data = client.receive()
@@ -175,7 +175,7 @@ BULK = bytes(range(256)) * 80
 
 
 def immediate(server, ca):
-    """Immediate TLS in front of cat."""
+    """Holds a session by immediate TLS with cat as handler."""
     with tls.Client(server, ca, handshake=False) as client:
         client.handshake()
         client.send(SAID)
@@ -192,7 +192,7 @@ NO = re.compile(r'(\*|\w+) (BYE|NO|BAD) .+')
 
 
 def hear(conversation, pattern):
-    """A line that is like this; Refused or EOFError if it is a no or the end."""
+    """Reads a line that matches; raises Refused for a refusal, EOFError at the end."""
     while b'\n' not in conversation.buffer:
         data = conversation.read()
         if not data:
@@ -218,7 +218,7 @@ IMAP_HANDLER = lobby.tiny(lobby.IMAP)
 
 
 def starttls(server, ca):
-    """STARTTLS with a handler before it and another one behind it."""
+    """Holds a session with one handler before STARTTLS and another one after it."""
     with lobby.Client(server) as client:
         hear(client, lobby.IMAP.auth_hello)
         client.send('c NOOP')
@@ -236,7 +236,7 @@ def starttls(server, ca):
 
 
 def leaving(server, _ca):
-    """A login that is permitted in plaintext: the rest of the session is a plain relay."""
+    """Logs in where plaintext is allowed: the rest of the session is relayed without TLS."""
     with lobby.Client(server) as client:
         hear(client, lobby.IMAP.auth_hello)
         client.send('c AUTHENTICATE SCRAM-SHA-256')
@@ -249,7 +249,7 @@ def leaving(server, _ca):
             raise ssl.SSLError('garbage at the end')
 
 
-# It asks for TLS over UCSPI-TLS without a word in plaintext: the client sees what it sees with immediate TLS.
+# A handler that asks for TLS over UCSPI-TLS at once: for the client that is immediate TLS.
 UCSPI_HANDLER = ['/bin/sh', '-c', 'printf y >&3; exec cat <&4 >&5 3>&- 4<&- 5>&-']
 
 SESSIONS = {'immediate': (immediate, ['/bin/cat'], []),
@@ -262,7 +262,7 @@ SESSIONS = {'immediate': (immediate, ['/bin/cat'], []),
 
 @dataclass
 class Trial:
-    """One session with one fault."""
+    """Runs one session with one fault."""
     kind: str
     fault: Fault
     outcome: Outcome
@@ -272,7 +272,7 @@ class Trial:
 
     @property
     def words(self):
-        """The log without its summary lines."""
+        """Returns the log without its summary lines."""
         return [line for line in self.log.splitlines() if not launch.SUMMARY.match(line)]
 
     def __str__(self):
@@ -282,7 +282,7 @@ class Trial:
 
 
 class Injector:
-    """Runs sessions of one kind, each with a fault."""
+    """Runs sessions of one kind, each with another fault."""
 
     def __init__(self, program, postern, pair, folder, kind, options=()):
         self.program = program
@@ -307,12 +307,12 @@ class Injector:
 
 
 def gate_of(monitor):
-    """The gate's process id: it is the monitor's only child that is postern, too."""
+    """Returns the gate's process id: the monitor's only child that is postern, too."""
     return next(child.pid for child in tls.children(monitor.pid) if child.name == 'postern')
 
 
 def no_child_is_left(seconds=3):
-    """All our descendants are gone, if need be after a moment."""
+    """Waits until all our descendants have ended."""
     def gone():
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:

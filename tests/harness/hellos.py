@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""ClientHellos that are legal and unusual, and what a server says to them.
+"""Sends legal but unusual ClientHellos, and reads the server's answers.
 
-Recut is a real client (Python's ssl module) whose ClientHello goes out in other records than OpenSSL's; whole sessions
-can be held with it. client_hello() makes one by hand, cut() puts it into records, and ask() reads what comes back.
+Recut is a real client (Python's ssl module) that cuts its ClientHello into other records than OpenSSL does. It can hold
+whole sessions. client_hello() makes a message by hand, cut() puts it into records, and ask() reads the answer.
 """
 
 import os
@@ -27,7 +27,7 @@ RETRY = bytes.fromhex('cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c
 
 
 def cut(message, size=RECORD_MOST, version=tls.TLS10):
-    """A handshake message in records of `size` bytes each; the last one has what is left."""
+    """Returns a handshake message in records of `size` bytes each; the last one holds the rest."""
     return b''.join(tls.record(HANDSHAKE, message[at:at + size], version) for at in range(0, len(message), size))
 
 
@@ -40,7 +40,7 @@ def key_share(group=X25519, key=b'\x09' + bytes(31)):     # RFC 7748: the base p
 
 
 def pre_shared_key(length):
-    """An identity of so many bytes, as a ticket is offered in TLS 1.3: the last extension of all."""
+    """Returns the extension that offers a TLS 1.3 ticket of this length. It must be the last one."""
     identity = vector(2, os.urandom(length)) + bytes(4)
     return extension(PSK_MODES, b'\1\1') + extension(PRE_SHARED_KEY, vector(2, identity) + vector(2, vector(1, bytes(32))))
 
@@ -91,7 +91,7 @@ def read_answer(stream):
 
 
 def ask(server, said):
-    """Send these bytes, and read the beginning of the answer."""
+    """Sends these bytes and reads the beginning of the answer."""
     with server.connect() as connection:
         connection.sendall(said)
         with connection.makefile('rb') as stream:
@@ -134,5 +134,5 @@ class Recut(tls.Client):
             self.socket.sendall(sent)
 
     def may_be_hello(self):
-        """Nothing has come yet; or a HelloRetryRequest, after which no key is agreed on."""
+        """True while nothing has come but perhaps a HelloRetryRequest: no key is agreed on yet."""
         return not self.hellos or (len(self.hellos) == 1 and self.tls.cipher() is None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Start postern for each connection, as inetd would: by ourselves (Direct), or by a real launcher.
+"""Starts a postern for each connection, as inetd does: by ourselves (Direct) or by a real launcher.
 
 Every launcher is a context manager. Inside, `host` and `port` (or `path`) say where it listens, `connect()` gives a
 connected socket, `log()` what was written to stderr so far, and `summary()` the last summary line as a dictionary.
@@ -22,12 +22,12 @@ SUMMARY = re.compile(r'^postern\[(\d+)\]: (client=.* end=\S+.*)$', re.MULTILINE)
 
 
 def summaries(text):
-    """The summary lines in a log, each as a dictionary; the process id in brackets is its `pid`."""
+    """Returns the summary lines of a log as dictionaries; `pid` is the process id in brackets."""
     return [dict([word.partition('=')[::2] for word in line.split()], pid=pid) for pid, line in SUMMARY.findall(text)]
 
 
 def without_tls_leftovers(environment=None):
-    """Our own environment, without what a surrounding launcher may have put there."""
+    """Returns our environment without the variables of a launcher that started the tests."""
     words = {name: value for name, value in os.environ.items() if not name.startswith(('LISTEN_', 'TCP', 'SSL_'))}
     words.update(environment or {})
     return words
@@ -35,7 +35,7 @@ def without_tls_leftovers(environment=None):
 
 @dataclass
 class Ended:
-    """How one postern ended: its exit status (negative: a signal), its pid, and what it wrote to stderr."""
+    """The end of one postern: its exit status (negative: a signal), its pid and its stderr."""
     status: int
     pid: int
     log: str
@@ -48,7 +48,7 @@ class Ended:
 
 
 class Server:
-    """What all launchers have in common."""
+    """The base class of all launchers."""
 
     def __init__(self, command, folder, family='inet', environment=None):
         self.command = [str(word) for word in command]
@@ -64,11 +64,11 @@ class Server:
 
     @property
     def url_host(self):
-        """The host as it stands in a URL."""
+        """Returns the host in the form for a URL."""
         return '[::1]' if self.family == 'inet6' else self.host
 
     def connect(self, timeout=20):
-        """A plain connection to the server."""
+        """Makes a TCP connection to the server."""
         connection = socket.socket(ports.FAMILY[self.family], socket.SOCK_STREAM)
         connection.settimeout(timeout)
         connection.connect(str(self.path) if self.family == 'unix' else (self.host, self.port))
@@ -78,7 +78,7 @@ class Server:
         return self.log_file.read_text(encoding='utf-8', errors='replace')
 
     def summary(self, number=1, timeout=20):
-        """Wait until `number` sessions have been summed up in the log, and give the last one."""
+        """Waits until the log has `number` summary lines; returns the last one."""
         found = processes.until(lambda: len(found := summaries(self.log())) >= number and found,
                                 'the summary line in the log', timeout)
         return found[-1]
@@ -127,7 +127,7 @@ class Direct(Server):
                 self.spawn(connection)
 
     def spawn(self, connection):
-        """Start one postern on a connection that was made somehow: also of use with socket.socketpair()."""
+        """Starts a postern on any connection, such as one of socket.socketpair()."""
         log = self.folder / f'log.{len(self.started)}'
         command = self.command
         if self.start in self.SHELL:
@@ -147,7 +147,7 @@ class Direct(Server):
         return process
 
     def process(self, number=0, timeout=20):
-        """The postern of connection `number`, counted from 0, as a Popen; waits until it has been started."""
+        """Returns the postern of connection `number` (from 0) as a Popen; waits until it has started."""
         with self.news:
             assert self.news.wait_for(lambda: len(self.started) > number, timeout), f'no connection {number} came'
         return self.started[number]
@@ -160,7 +160,7 @@ class Direct(Server):
         return [self.wait(timeout) for _ in range(number)]
 
     def wait(self, timeout=30):
-        """Wait for the end of the first postern that was not waited for, and tell how it ended."""
+        """Waits for the end of the first postern not yet waited for; returns how it ended."""
         process = self.process(self.taken)
         self.taken += 1
         try:
@@ -202,7 +202,7 @@ class Direct(Server):
 
 
 class Launcher(Server):
-    """A real launcher: subclasses say how it is called."""
+    """A real launcher. Subclasses give its command line."""
 
     families = ('inet', 'inet6')
     picks_port = True    # takes port 0 and lets the kernel pick one
@@ -244,19 +244,19 @@ class Launcher(Server):
         processes.stop(self.process)
 
     def busy(self):
-        """Is there a session that goes on?"""
+        """True while a session is open."""
         return processes.descendants(self.process.pid)
 
 
 class Tcpserver(Launcher):
-    """ucspi-tcp by D. J. Bernstein, with the patch for IPv6."""
+    """tcpserver of ucspi-tcp by D. J. Bernstein, with the patch for IPv6."""
 
     def arguments(self):
         return debian.outside('usr/bin/tcpserver', '-H', '-R', '-l', 'localhost', self.host, self.port, *self.command)
 
 
 class Tcpsvd(Launcher):
-    """ipsvd by Gerrit Pape: busybox has it as an applet, but not as Debian builds it."""
+    """tcpsvd of ipsvd by Gerrit Pape. It is also in busybox, but not in Debian's build."""
 
     families = ('inet',)
 
@@ -265,7 +265,7 @@ class Tcpsvd(Launcher):
 
 
 class Socat(Launcher):
-    """EXEC gives the program a socketpair or, as here with nofork, the connection itself."""
+    """socat with EXEC and nofork, which gives the program the connection itself."""
 
     families = ('inet', 'inet6', 'unix')
 
@@ -279,7 +279,7 @@ class Socat(Launcher):
         return ['socat', self.listening(), f'EXEC:{self.script()},nofork']
 
     def script(self):
-        """socat splits words at blanks and knows no safe quoting: give it one word."""
+        """Writes the command to a script: socat splits words at blanks and has no safe quoting."""
         script = self.folder / 'run'
         script.write_text('#!/bin/sh\nexec ' + quoted(self.command) + '\n', encoding='utf-8')
         script.chmod(0o755)
@@ -287,7 +287,7 @@ class Socat(Launcher):
 
 
 class SocatPair(Socat):
-    """socat in the middle: postern has a socketpair on 0 and 1."""
+    """socat in the middle: postern gets a socketpair as 0 and 1."""
 
     # After one side's EOF socat gives the other one -t seconds, and then sends SIGTERM. With pipes it always takes
     # that time, and it ends without waiting for its children. So it is killed as soon as every postern has ended.
@@ -306,14 +306,14 @@ class SocatPair(Socat):
 
 
 class SocatPipes(SocatPair):
-    """socat in the middle: postern has two pipes."""
+    """socat in the middle: postern gets two pipes."""
 
     def arguments(self):
         return ['socat', '-t20', self.listening(), f'EXEC:{self.script()},pipes']
 
 
 class SystemdInetd(Launcher):
-    """As a systemd socket unit with Accept=yes, and a service with StandardInput=socket."""
+    """Starts postern like a systemd socket unit with Accept=yes and a service with StandardInput=socket."""
 
     families = ('inet', 'inet6', 'unix')
     picks_port = False
@@ -325,13 +325,13 @@ class SystemdInetd(Launcher):
 
 
 class SystemdFd(SystemdInetd):
-    """As a systemd socket unit with Accept=yes, the connection as descriptor 3."""
+    """Starts postern like a systemd socket unit with Accept=yes; the connection is descriptor 3."""
 
     mode = ['--accept']
 
 
 def quoted(words):
-    """Words for a shell."""
+    """Quotes words for a shell."""
     return ' '.join("'" + word.replace("'", "'\\''") + "'" for word in words)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""No test waits for ever: pytest-timeout ends it, and the message says what was running then."""
+"""Ends tests that hang, by pytest-timeout. The message lists the processes that were running."""
 
 import os
 import signal
@@ -14,18 +14,18 @@ AGAIN = 60
 
 
 def set_default():
-    """PYTEST_TIMEOUT, pytest-timeout's own variable, and its option are stronger."""
+    """Sets the default time-out; pytest-timeout's PYTEST_TIMEOUT and its option win over it."""
     os.environ.setdefault('PYTEST_TIMEOUT', str(SECONDS))
 
 
 def running():
-    """The processes below this one, a line each."""
+    """Returns our descendants, a line for each."""
     found = processes.descendants()
     return '\n'.join(f'  {process.state} {process!r}' for process in found) or '  nothing'
 
 
 def arm(item, seconds):
-    """Ends the test after so many seconds, and its cleaning up, should that hang, some time later."""
+    """Ends the test after this number of seconds, and later its clean-up, if that hangs, too."""
     def ring(_signal, _frame):
         pytest.fail(f'not done after {seconds:g} seconds, by which time these were running:\n{running()}')
 
@@ -40,7 +40,7 @@ def arm(item, seconds):
 
 @contextmanager
 def suspended():
-    """For what is done once, by whichever test comes first, such as compiling."""
+    """Suspends the time-out during work that only the first test does, such as compiling."""
     left = signal.setitimer(signal.ITIMER_REAL, 0)
     try:
         yield

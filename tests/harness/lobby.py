@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The lobby from outside: what each dialect says, a client that speaks byte by byte, handlers that keep a record.
+"""Tests the lobby from outside: the texts of each dialect, a client that sends byte by byte, handlers with a record.
 
     server = serve(handler.command, '--starttls=imap')
     with Client(server) as client:
@@ -25,7 +25,7 @@ TIMEOUT = 20
 DEFINE = {'HOST': re.escape(HOST)}
 WELCOME = r'(\* OK|\+OK|2\d\d|OK)( .+)?'     # the last line of a handler's greeting
 
-# A password, and what else gives it away.
+# A password, and encodings of it that must not appear either.
 PASSWORD = 'hunter2'
 SECRET = base64.b64encode(b'\0bob\0' + PASSWORD.encode()).decode()
 SECRETS = [PASSWORD, SECRET, base64.b64encode(PASSWORD.encode()).decode()]
@@ -33,7 +33,7 @@ SECRETS = [PASSWORD, SECRET, base64.b64encode(PASSWORD.encode()).decode()]
 
 @dataclass(eq=False)
 class Dialect:
-    """One protocol. What is sent are lines without their end; what is awaited are patterns for whole answers."""
+    """One protocol: lines to send, without their end, and patterns for whole answers."""
     name: str
     hello: str              # the lobby's greeting
     dialogue: str           # everything else that can be said under `required`, with its answers; see Client.play
@@ -63,11 +63,11 @@ class Dialect:
         return f'--starttls={self.name}'
 
     def greets(self, policy='required'):
-        """What a client sees first."""
+        """Returns the pattern for what a client sees first."""
         return self.hello if policy == 'required' else self.auth_hello
 
     def answer(self, line):
-        """What the small server answers to a line: bytes."""
+        """Returns the answer of the small server to a line, as bytes."""
         words = line.split()
         tag, verb = (words[0], words[1]) if self is IMAP else ('', words[0])
         return self.service.get(verb, self.service['default']).replace(b'TAG', tag.encode())
@@ -384,7 +384,7 @@ def matches(pattern, text):
 
 
 class Conversation:
-    """Lines to and fro. Subclasses know how bytes are sent and received; b'' is the end."""
+    """Sends and receives lines. Subclasses send and receive bytes; b'' is the end."""
 
     def __init__(self):
         self.buffer = b''
@@ -396,7 +396,7 @@ class Conversation:
         raise NotImplementedError
 
     def send(self, text):
-        """Some bytes, or a line without its end."""
+        """Sends bytes, or a line without its end."""
         self.write(text if isinstance(text, bytes) else text.encode() + b'\r\n')
 
     def line(self):
@@ -410,20 +410,20 @@ class Conversation:
         return line[:-1].decode('latin-1')
 
     def expect(self, pattern):
-        """An answer of as many lines as the pattern has."""
+        """Reads as many lines as the pattern has; they must match it."""
         answer = '\r\n'.join(self.line() for _ in range(pattern.count(r'\r\n') + 1))
         assert matches(pattern, answer), f'{answer!r} is not {pattern!r}'
         return answer
 
     def up_to(self, pattern):
-        """Lines up to one that is like this, with it."""
+        """Reads lines up to one that matches; returns all of them."""
         lines = [self.line()]
         while not matches(pattern, lines[-1]):
             lines.append(self.line())
         return lines
 
     def hears(self, data):
-        """Exactly these lines come."""
+        """Checks that exactly these lines come."""
         for line in data.decode().splitlines():
             assert self.line() == line
 
@@ -432,7 +432,7 @@ class Conversation:
         return self.expect(pattern)
 
     def play(self, dialogue):
-        """Lines that begin with `C: ` are sent, those with `S: ` are patterns for what comes."""
+        """Sends lines that begin with `C: `, and checks answers by patterns that begin with `S: `."""
         for step in dialogue.strip('\n').split('\n'):
             who, _, text = step.lstrip().partition(' ')
             if who == 'C:':
@@ -442,7 +442,7 @@ class Conversation:
                 self.expect(text)
 
     def rest(self):
-        """All there is up to the end."""
+        """Returns all bytes up to the end."""
         parts = [self.buffer]
         self.buffer = b''
         while data := self.read():
@@ -450,7 +450,7 @@ class Conversation:
         return b''.join(parts)
 
     def take(self, length):
-        """Exactly so many bytes."""
+        """Returns exactly this number of bytes."""
         while len(self.buffer) < length:
             data = self.read()
             assert data, f'the end came {length - len(self.buffer)} bytes too early'
@@ -459,17 +459,17 @@ class Conversation:
         return taken
 
     def closes_with(self, pattern):
-        """One last answer, and nothing behind it."""
+        """Checks the last answer: nothing comes behind it."""
         last = self.rest().decode('latin-1')
         assert last.endswith('\r\n') and matches(pattern, last[:-2]), f'{last!r} is not {pattern!r}'
 
     def is_silent(self, seconds=0.05):
-        """Nothing has come and nothing comes for a moment."""
+        """Checks that nothing has come, and nothing comes for a moment."""
         raise NotImplementedError
 
 
 class Client(Conversation):
-    """A client in plaintext, over a socket or what looks like one. It is a context manager."""
+    """A client in plaintext, over a socket or an object like one. It is a context manager."""
 
     def __init__(self, server, hello=None, receive_buffer=None):
         super().__init__()
@@ -498,7 +498,7 @@ class Client(Conversation):
         return not self.buffer and not select.select([self.socket], [], [], seconds)[0]
 
     def is_taken(self, server):
-        """Wait until the server has read all that was sent."""
+        """Waits until the server has read all that was sent."""
         ours, theirs = self.socket.getsockname(), self.socket.getpeername()
 
         def empty():
@@ -511,16 +511,16 @@ class Client(Conversation):
         processes.until(empty, 'the server to read')
 
     def reset(self):
-        """Break the connection."""
+        """Breaks the connection by a reset."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
         self.socket.close()
 
     def fin(self):
-        """Nothing more will be sent."""
+        """Ends our direction of the connection."""
         self.socket.shutdown(socket.SHUT_WR)
 
     def flood(self, source):
-        """Send the chunks of `source` until nobody takes them any more, reading meanwhile: all that came."""
+        """Sends chunks of `source` until the other side takes no more, and reads meanwhile; returns all that came."""
         came = [self.buffer]
         self.buffer = b''
         pending, chunks, open_ = b'', iter(source), True
@@ -544,7 +544,7 @@ class Client(Conversation):
                 return b''.join(came)
 
     def start_tls(self, dialect, ca):
-        """Ask for TLS and have it."""
+        """Asks for TLS and does the handshake."""
         self.ask(dialect.starttls, dialect.go)
         return self.handshake(ca)
 
@@ -554,13 +554,13 @@ class Client(Conversation):
 
 
 def address(name):
-    """An IPv4 address and a port as /proc/net/tcp has them."""
+    """Returns an IPv4 address and a port in the form of /proc/net/tcp."""
     host, port = name
     return f'{int.from_bytes(socket.inet_aton(host), "little"):08X}:{port:04X}'
 
 
 class Inside(Conversation):
-    """The same inside TLS."""
+    """A client inside TLS."""
 
     def __init__(self, connection, ca, version=None):
         super().__init__()
@@ -580,7 +580,7 @@ class Inside(Conversation):
 
 
 class From:
-    """A server as it is for a client with another address."""
+    """A server for a client with another address."""
 
     def __init__(self, server, address):
         self.server = server
@@ -591,7 +591,7 @@ class From:
 
 
 class Given:
-    """A server that is connected to already."""
+    """A server to which the connection exists already."""
 
     def __init__(self, connection):
         self.connection = connection
@@ -603,7 +603,7 @@ class Given:
 # Two pipes in place of a socket
 
 class Pipes:
-    """Our ends of two pipes, as far as they can be taken for a socket."""
+    """Our ends of two pipes, with the methods of a socket that clients use."""
 
     def __init__(self, read_fd, write_fd):
         self.read_fd = read_fd
@@ -635,7 +635,7 @@ class Pipes:
 
 
 class OnPipes(launch.Direct):
-    """Starts postern with a pipe on descriptor 0 and another one on 1: each connect() makes a pair."""
+    """Starts postern with pipes as descriptors 0 and 1; each connect() makes a new pair."""
 
     def connect(self, timeout=TIMEOUT):
         theirs_in, ours_out = os.pipe()
@@ -655,13 +655,20 @@ class OnPipes(launch.Direct):
 
 # Handlers
 
-# A small server: it answers each line by a table, and puts what it got into files: NAME.PID.environment, and for each
-# read a line of NAME.PID.input; NAME is `tls` or `plain`. Its words are a folder and a dictionary; keys besides verbs:
-# greeting; tls_greeting, to differ; default, the answer to all else; tagged: the verb is the second word, TAG in
-# an answer the first; then: by verb, the answers to the lines that follow it; echo: a verb, after which (and what
-# follows) bytes are sent back and not looked at; drip: greet byte by byte; wait: greet inside TLS when this file is
-# there; probe: look whether more comes before the answer, and write `early` if so; deaf: before TLS, ignore SIGTERM and
-# the end of input; status: exit with that.
+# A small server that answers each line by a table and records what it gets: its environment in NAME.PID.environment,
+# each read as a line of NAME.PID.input. NAME is `tls` or `plain`. Its arguments are a folder and a dictionary. The keys
+# of the dictionary are verbs and these:
+#   greeting       the greeting
+#   tls_greeting   the greeting inside TLS, if it differs
+#   default        the answer to all other lines
+#   tagged         the verb is the second word; TAG in an answer stands for the first one
+#   then           for a verb, the answers to the lines that follow it
+#   echo           a verb after which all bytes are sent back
+#   drip           send the greeting byte by byte
+#   wait           greet inside TLS only when this file exists
+#   probe          write `early` to the record if more bytes come before the answer
+#   deaf           before TLS, ignore SIGTERM and the end of input
+#   status         the exit status
 HANDLER = r'''
 import os, select, signal, sys, time
 folder, spec = sys.argv[1], eval(sys.argv[2])
@@ -721,7 +728,7 @@ while True:
 sys.exit(spec.get('status', 0))
 '''
 
-# The same in little, for tests with many connections: no record, one greeting, one answer.
+# A smaller server for tests with many connections: no record, one greeting, one answer.
 TINY = 'printf "$0"; while read -r tag line; do printf "$1" "$tag"; done'
 
 
@@ -730,12 +737,12 @@ def python(script, *words):
 
 
 def shell(script, *words):
-    """A handler in shell; its words are $0, $1 ..."""
+    """Returns a handler in shell; its words are $0, $1 ..."""
     return ['/bin/sh', '-c', script, *map(str, words)]
 
 
 def printable(text):
-    """Bytes as printf(1) has them."""
+    """Returns bytes in the notation of printf(1)."""
     return text.decode().replace('%', '%%').replace('\r\n', r'\r\n')
 
 
@@ -746,7 +753,7 @@ def tiny(dialect):
 
 @dataclass
 class Run:
-    """What one process of the handler has put into its files."""
+    """The record of one process of the handler."""
     tls: bool
     pid: int
     environment: dict
@@ -759,7 +766,7 @@ class Run:
 
 
 class Recorder:
-    """A handler with a table of answers, and the record of all its processes."""
+    """A handler with a table of answers, and the records of all its processes."""
 
     def __init__(self, folder, service, **more):
         self.folder = Path(folder)
@@ -768,7 +775,7 @@ class Recorder:
         self.command = python(HANDLER, self.folder, {**service, **more})
 
     def runs(self):
-        """All processes that have come as far as their greeting, in the order of their start."""
+        """Returns all processes that have sent their greeting, in the order of their start."""
         found = []
         for path in sorted(self.folder.glob('*.environment'), key=lambda file: file.stat().st_mtime_ns):
             name, pid, _ = path.name.split('.')
@@ -781,31 +788,31 @@ class Recorder:
         return found
 
     def run(self, inside):
-        """The only process there was before TLS, or inside it."""
+        """Returns the only process before TLS, or the only one inside it."""
         [run] = [run for run in self.runs() if run.tls == inside]
         return run
 
     def everything(self):
-        """All bytes that any process has been given, and their environments."""
+        """Returns all bytes that the processes have got, and their environments."""
         return b'\n'.join(path.read_bytes() for path in self.folder.iterdir())
 
 
-# Sessions that go on in plaintext: a handler in shell that lets its client in, and then does what it likes.
+# Sessions that go on in plaintext: a handler in shell that accepts a login and then runs other commands.
 
 @dataclass
 class Way:
-    """How a client leaves the lobby without TLS: by these lines, each with the handler's answer."""
+    """A way out of the lobby without TLS: lines, each with the handler's answer."""
     dialect: Dialect
     options: list
     lines: list
 
     @property
     def greeting(self):
-        """The handler's, which the client gets as it is."""
+        """Returns the handler's greeting, which the client gets unchanged."""
         return {'imap': '* OK hello', 'pop3': '+OK hello'}.get(self.dialect.name, '220 hello')
 
     def handler(self, rest, *words):
-        """Its words are $1, $2 ..."""
+        """Returns the handler; its words are $1, $2 ..."""
         answers = [answer for _, answer in self.lines]
         turns = 'read -r line; printf "%s\\r\\n" "$1"; shift; ' * len(answers)
         return shell('printf "%s\\r\\n" "$0"; ' + turns + rest, self.greeting, *answers, *words)
@@ -825,12 +832,12 @@ WAYS = {
     'by LOGIN under optional': Way(IMAP, ['--policy=optional'], [(LOGIN, 'z OK in')]),
     'by LOGIN of a trusted client': Way(IMAP, ['--policy=required', '--trusted=local'], [(LOGIN, 'z OK in')]),
 }
-# TLS can't come any more, though commands are still looked at.
+# States in which TLS can't begin any more, but the lobby still reads commands.
 HALF_WAYS = {'by MAIL under auth': Way(SMTP, ['--policy=auth'], [MAIL])}
 
 
 def counted(conversation):
-    """Let a conversation count its bytes: `sent` and `came`."""
+    """Makes a conversation count its bytes, as `sent` and `came`."""
     write, read = conversation.write, conversation.read
 
     def count_write(data):
@@ -853,5 +860,5 @@ def has_no_secret(text):
 
 
 def handlers_of(server, number=0):
-    """The processes of a connection besides postern's own: handlers."""
+    """Returns the handlers of a connection: its processes but postern's own."""
     return [child for child in tls.children(server.process(number).pid) if child.name not in tls.OUR_NAMES]

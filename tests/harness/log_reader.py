@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A syslog daemon that can stop reading, at /dev/log of a mount namespace of its own (which needs root)."""
+"""Runs a syslog daemon that can stop reading, on /dev/log in its own mount namespace (needs root)."""
 
 import re
 import socket
@@ -13,7 +13,7 @@ FILLING = b'filling'
 
 
 class Syslog:
-    """`command(words)` is what runs these words where /dev/log is ours."""
+    """The daemon. `command(words)` returns a command that runs these words where /dev/log is ours."""
 
     def __init__(self, folder, kind=socket.SOCK_DGRAM):
         self.dev = folder / 'dev'
@@ -62,7 +62,7 @@ class Syslog:
             self.socket.listen()
 
     def end(self):
-        """It is gone, with all that it has not read, and so is /dev/log."""
+        """Ends the daemon: removes /dev/log, and with it all that was not read."""
         with self.lock:
             for each in (self.socket, self.filler, *self.connections):
                 if each:
@@ -72,7 +72,7 @@ class Syslog:
             (self.dev / 'log').unlink()
 
     def fill(self):
-        """It reads no longer, until `attend`, and nothing more fits in."""
+        """Stops reading until attend(), and fills the socket so that no more lines fit in."""
         with self.lock:
             self.reads.clear()
         self.filler = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -88,7 +88,7 @@ class Syslog:
         self.reads.set()
 
     def receive(self):
-        """What is there now, as it came."""
+        """Returns what can be read now, unchanged."""
         found = []
         if not self.socket:
             return found
@@ -110,14 +110,14 @@ class Syslog:
         return [data for data in [*found, *whole] if data != FILLING]
 
     def read(self):
-        """What has come since this was asked last, as matches of LINE."""
+        """Returns what has come since the last call, as matches of LINE."""
         with self.lock:
             found = self.found + self.receive()
             self.found = []
         return [LINE.fullmatch(data.decode()) for data in found]
 
     def read_until(self, words):
-        """Read on, until a line with these words has come: the texts of all lines."""
+        """Reads until a line with these words has come; returns the texts of all lines."""
         texts = []
 
         def came():

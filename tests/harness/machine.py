@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A machine of its own, on which documentation is tried out as it is printed.
+"""A machine in namespaces, on which tests run the commands of the documentation exactly as printed.
 
-It has this machine's files and the mail daemons of build/debian in one tree, a network with nothing but a loopback, so
-that every port is free, and its own processes. Whatever is written there is gone in the end, and nothing of it comes
-here. The project lies in /root/postern, as if cloned. alice has the password `secret` and a message.
+Its tree has this machine's files and the mail daemons of build/debian. It has its own processes. Its network has only a
+loopback, so every port is free. All that is written there is removed at the end; nothing reaches this machine. The
+project is in /root/postern, as if cloned. alice has the password `secret` and one message.
 """
 
 import os
@@ -24,7 +24,7 @@ PASSWORD_HASH = '$5$postern$ht3IHHZYCMTh/RYRVXBwJywvR6FmgGZVfyouy8kBnKA'     # o
 ALICE = 31070
 MESSAGE = 'From: Bob <bob@example.org>\nTo: alice\nSubject: hello alice\n\nHello.\n'
 
-# The tree's folders lie over this machine's one by one: a tree below the root can't be merged with it as a whole.
+# Puts each folder of the tree over this machine's one: a tree below the root can't be merged with the root.
 SET_UP = r'''
 set -eu
 base=$1 top=$2 tree=$3
@@ -63,7 +63,7 @@ exec sleep infinity
 
 
 class Machine:
-    """A context manager."""
+    """The machine; a context manager."""
 
     def __init__(self, folder):
         self.folder = Path(folder)
@@ -121,7 +121,7 @@ class Machine:
             pass
 
     def path(self, name):
-        """A file of the machine as seen from here."""
+        """Returns the path of a file of the machine as seen from here."""
         return Path(f'/proc/{self.first}/root{self.base}{name}')
 
     def write(self, name, text, mode=0o644):
@@ -131,7 +131,7 @@ class Machine:
         file.chmod(mode)
 
     def furnish(self):
-        """Users of both systems, and alice with her mail."""
+        """Merges the users of both systems, and adds alice with her mail."""
         for name in ('passwd', 'group', 'shadow'):
             own = self.path(f'/etc/{name}').read_text()
             known = {line.partition(':')[0] for line in own.splitlines()}
@@ -148,7 +148,7 @@ class Machine:
             os.chown(file, ALICE, ALICE)
 
     def enter(self, command, folder='/root', limit=()):
-        """The command that runs a shell's command there."""
+        """Returns the command that runs a shell command there."""
         # --root: where the tests run in a chroot, base is a path in there.
         return ['nsenter', f'--target={self.first}', '--mount', '--net', '--pid', '--root', *limit, 'chroot', self.base, '/bin/sh', '-c',
                 f'cd {folder} && {command}']
@@ -156,7 +156,7 @@ class Machine:
     ENVIRONMENT = {'PATH': '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME': '/root', 'LC_ALL': 'C.UTF-8'}
 
     def run(self, command, status=0, typed='', folder='/root'):
-        """What a command prints. `typed` is its standard input."""
+        """Runs a command; returns what it prints. `typed` is its standard input."""
         done = subprocess.run(self.enter(command, folder, ['timeout', '60']), input=typed, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, env={**launch.without_tls_leftovers(), **self.ENVIRONMENT}, text=True,
                               errors='replace', check=False)
@@ -164,7 +164,7 @@ class Machine:
         return done.stdout
 
     def type(self, command, answer):
-        """The same at a terminal, where each question for a password gets this answer."""
+        """Runs a command at a terminal, and gives this answer to each question for a password."""
         pid, terminal = pty.fork()
         if pid == 0:
             words = [str(word) for word in self.enter(command)]
@@ -185,7 +185,7 @@ class Machine:
         return said
 
     def start(self, command, port=None, ready=None):
-        """A server, once it listens there, or ready() says yes."""
+        """Starts a server; returns when it listens, or when ready() is true."""
         with open(self.folder / f'log.{len(self.started)}', 'wb') as log:
             process = subprocess.Popen(self.enter('exec ' + command), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                        env={**launch.without_tls_leftovers(), **self.ENVIRONMENT}, start_new_session=True)
@@ -199,7 +199,7 @@ class Machine:
         return process
 
     def stop(self, process):
-        """... and what it has started there. nsenter has forked, for the process namespace."""
+        """Ends a server and its children. The server is a child of nsenter, which forks for the process namespace."""
         for child in reversed(processes.descendants(process.pid)):
             try:
                 os.kill(child.pid, signal.SIGKILL)
@@ -217,6 +217,6 @@ class Machine:
         return False
 
     def log(self):
-        """What came to syslog, and what servers have printed."""
+        """Returns what came to syslog, and what servers have printed."""
         printed = [process.log_file.read_text(errors='replace') for process in self.started if hasattr(process, 'log_file')]
         return self.heard.decode(errors='replace') + ''.join(printed)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The manual as a test reads it: sections, lists with their tags, and displays, from the mdoc(7) source."""
+"""Reads sections, tagged lists and displays from the mdoc(7) source of the manual."""
 
 import re
 import shlex
@@ -12,12 +12,12 @@ NUMBERS = {'number'}
 
 
 def plain(text):
-    """Without the escapes of roff."""
+    """Returns the text without escapes of roff."""
     return text.replace(r'\&', '').replace(r'\e', '\\').replace(r'\-', '-').replace(r'\(aq', "'")
 
 
 def section(page, name):
-    """The lines of a section."""
+    """Returns the lines of a section."""
     text = (TOP / 'man' / page).read_text(encoding='utf-8')
     found = re.search(rf'^\.Sh {re.escape(name)}\n(.*?)(?=^\.Sh |\Z)', text, re.MULTILINE | re.DOTALL)
     assert found, f'{page} has no section {name}'
@@ -25,7 +25,7 @@ def section(page, name):
 
 
 def displays(lines):
-    """What stands between .Bd and .Ed: each a string."""
+    """Returns the text of each display, between .Bd and .Ed."""
     found, inside = [], None
     for line in lines:
         if line.startswith('.Bd '):
@@ -39,7 +39,7 @@ def displays(lines):
 
 
 def pieces(words):
-    """The words of a macro line as (macro, text, a space before it)."""
+    """Returns the words of a macro line as (macro, text, whether a space comes before it)."""
     found, macro, space = [], None, False
     for word in shlex.split(words):
         if word in ('Li', 'Ar', 'Sy'):
@@ -57,7 +57,7 @@ def shown(parts):
 
 
 def pattern(parts):
-    """A regular expression for what the words stand for: Ar is variable, `...' anything."""
+    """Returns a regular expression for these words: Ar matches any word, `...' anything."""
     made = ''
     for macro, text, space in parts:
         made += ' ' * space
@@ -70,7 +70,7 @@ def pattern(parts):
 
 @dataclass
 class Entry:
-    """One .It of a list: its heads (several share a text), and the lines below them."""
+    """One .It of a list: its heads (several may share a text) and the lines below."""
     subsection: str
     parts: list
     text: list = field(default_factory=list)
@@ -85,17 +85,17 @@ class Entry:
 
     @property
     def program(self):
-        """Of a client's message: whose it is."""
+        """Returns the client that shows this message."""
         return self.key.partition(': ')[0]
 
     @property
     def message(self):
-        """Of a client's message: a regular expression."""
+        """Returns a regular expression for the client's message."""
         return pattern([('Li', self.key.partition(': ')[2], False)])
 
     @property
     def display(self):
-        """The line in .Dl: a regular expression."""
+        """Returns a regular expression for the line in .Dl."""
         line = next(line for line in self.text if line.startswith('.Dl '))
         return pattern([('Li', plain(word), False) for word in shlex.split(line[4:])])
 
@@ -111,7 +111,7 @@ def entries(lines):
             found.append(None)
         elif found and found[-1]:
             found[-1].text.append(line)
-    # A head without text has that of the next one.
+    # A head without a text shares the text of the next head.
     for here, following in reversed(list(zip(found, found[1:]))):
         if here and not here.text:
             here.text = following.text

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A small news client (RFC 3977, RFC 4642) for Pythons that have no nntplib any more: what our tests ask of it."""
+"""A small news client (RFC 3977, RFC 4642), for versions of Python without nntplib."""
 
 from types import SimpleNamespace
 
 
 class NNTP:
-    """_create_socket(timeout) is a subclass's."""
+    """The client. A subclass defines _create_socket(timeout)."""
 
     def __init__(self, _host, _port):
         self.use(self._create_socket(20))
@@ -35,7 +35,7 @@ class NNTP:
         self.use(context.wrap_socket(self.socket, server_hostname='localhost'))
 
     def group(self, name):
-        """The answer, count, first, last, name, as nntplib has it."""
+        """Returns answer, count, first, last and name, as nntplib does."""
         answer = self.ask(f'GROUP {name}', '211')
         _, count, first, last, name = answer.split()[:5]
         return answer, int(count), int(first), int(last), name

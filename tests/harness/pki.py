@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A throw-away certificate authority, made with openssl(1)."""
+"""A certificate authority for one run of the tests, made with openssl(1)."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ class Pair:
     ca: Path
 
     def options(self):
-        """The command line options that give this pair to postern."""
+        """Returns the options that give this pair to postern."""
         words = [f'--cert={self.cert}']
         if self.key:
             words.append(f'--key={self.key}')
@@ -36,7 +36,7 @@ def openssl(*words, **more):
 
 
 class Pki:
-    """Every attribute is made when it is first asked for, and kept."""
+    """The CA. Each attribute is made when it is first used, and kept."""
 
     def __init__(self, folder):
         self.folder = Path(folder)
@@ -58,7 +58,7 @@ class Pki:
 
     def leaf(self, name, kind='ecdsa', names=LOCAL_NAMES, usage='serverAuth', subject='/CN=localhost', issuer='ca',
              days=30):
-        """A certificate signed by our CA (or by `issuer`), for `names`."""
+        """Makes a certificate for `names`, signed by our CA or by `issuer`."""
         if name not in self.made:
             cert, key = self.request(name, [
                 '-x509', '-days', days, '-CA', self.folder / f'{issuer}.pem', '-CAkey', self.folder / f'{issuer}.key',
@@ -69,7 +69,7 @@ class Pki:
         return self.made[name]
 
     def client(self, user, kind='ecdsa'):
-        """A client certificate whose common name is `user`."""
+        """Makes a client certificate with the common name `user`."""
         return self.leaf(f'client-{user}', kind, names=f'email:{user}@example.org', usage='clientAuth',
                          subject=f'/O=Throw-away/CN={user}')
 
@@ -87,7 +87,7 @@ class Pki:
 
     @property
     def selfsigned(self):
-        """As many people make it: its own CA, with nothing but openssl req -x509."""
+        """A self-signed certificate, made with one command: openssl req -x509."""
         if 'selfsigned' not in self.made:
             cert, key = self.request('selfsigned', ['-x509', '-days', '30', '-addext', f'subjectAltName={LOCAL_NAMES}'],
                                      'rsa', '/CN=localhost')
@@ -96,7 +96,7 @@ class Pki:
 
     @property
     def expired(self):
-        """Valid for one day, two years ago."""
+        """An expired certificate: it was valid for one day, two years ago."""
         if 'expired' not in self.made:
             words = ['-addext', f'subjectAltName={LOCAL_NAMES}']
             request, key = self.request('expired', words, 'ecdsa', '/CN=localhost')
@@ -129,7 +129,7 @@ class Pki:
 
     @property
     def with_issuer(self):
-        """A leaf and the CA itself in one file: without it an OCSP response can't be judged."""
+        """A leaf and the CA in one file, which is needed to verify an OCSP response."""
         if 'with_issuer' not in self.made:
             pair = self.leaf('stapled', 'ecdsa')
             both = self.folder / 'with-issuer.pem'
@@ -149,12 +149,12 @@ class Pki:
         return self.made['combined']
 
     def pair(self, name):
-        """The pair called `name`: for tables of tests."""
+        """Returns the pair called `name`; for tables of tests."""
         return getattr(self, name)
 
 
 class Responder:
-    """OCSP responses by openssl(1), for certificates of a CA of ours."""
+    """Makes OCSP responses with openssl(1), for certificates of our CA."""
 
     def __init__(self, pki, folder):
         self.pki, self.folder = pki, folder

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Listening sockets, and who listens where."""
+"""Makes listening sockets, and finds out which process listens where."""
 
 import os
 import socket
@@ -9,7 +9,7 @@ FAMILY = {'inet': socket.AF_INET, 'inet6': socket.AF_INET6, 'unix': socket.AF_UN
 
 
 def listen(family='inet', path=None):
-    """A listening socket on a port that the kernel picks, or at `path`."""
+    """Returns a listening socket on a port that the kernel picks, or at `path`."""
     listener = socket.socket(FAMILY[family], socket.SOCK_STREAM)
     listener.bind(str(path) if family == 'unix' else (LOOPBACK[family], 0))
     listener.listen(64)
@@ -17,13 +17,14 @@ def listen(family='inet', path=None):
 
 
 def free_port(family='inet'):
-    """For launchers that can't take port 0. Another program may be faster: then they fail, and are started again."""
+    """Returns a free port, for launchers that can't take port 0. If another program takes it first, the launcher fails and is
+    started again."""
     with listen(family) as listener:
         return listener.getsockname()[1]
 
 
 def has_ipv6():
-    """Containers often have none, not even a loopback."""
+    """True if there is IPv6; containers often lack it, even on loopback."""
     try:
         listen('inet6').close()
     except OSError:
@@ -32,7 +33,7 @@ def has_ipv6():
 
 
 def sockets_of(pid):
-    """The inodes of the sockets that a process holds."""
+    """Returns the inodes of the sockets of a process."""
     inodes = set()
     for name in os.listdir(f'/proc/{pid}/fd'):
         try:
@@ -45,7 +46,7 @@ def sockets_of(pid):
 
 
 def listening_port(pid):
-    """The TCP port on which a process listens, or None as long as it does not."""
+    """Returns the TCP port on which a process listens; None if it does not listen yet."""
     try:
         inodes = sockets_of(pid)
     except (FileNotFoundError, PermissionError):
@@ -60,6 +61,6 @@ def listening_port(pid):
 
 
 def listens_at(path):
-    """Does anybody listen at this Unix socket? It can be seen a moment before it can be connected to."""
+    """True if a process listens at this Unix socket. Its file appears a moment before it accepts connections."""
     with open('/proc/net/unix', encoding='utf-8', errors='replace') as file:
         return any(fields[3] == '00010000' and fields[-1] == str(path) for fields in map(str.split, file))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What not every machine lets the tests do. Who asks here is left out there, with the reason."""
+"""Finds out what this machine allows. Tests that need more are skipped, with the reason."""
 
 import functools
 import os
@@ -18,7 +18,7 @@ def need_root(what):
 
 @functools.cache
 def has_mount_namespaces():
-    """Mounts in a namespace of its own must not be seen outside of it; in a plain chroot they would be."""
+    """True if mounts in a new namespace stay invisible outside. In a plain chroot they do not."""
     command = ['unshare', '--mount', '--propagation=private', 'true']
     return subprocess.run(command, check=False, capture_output=True).returncode == 0
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Prove that a test leaves no process behind.
+"""Proves that a test leaves no process behind.
 
 The test program makes itself a subreaper: a process that outlives its parent becomes our
 child, and stays at least a zombie until we wait for it. So nothing can slip away between
@@ -14,7 +14,7 @@ import time
 
 PR_SET_CHILD_SUBREAPER = 36
 
-# Processes that outlive one test by intention, such as a password daemon.
+# Processes that may outlive one test, such as a password daemon.
 expected = set()
 
 
@@ -25,7 +25,7 @@ def become_subreaper():
 
 
 class Process:
-    """One line of /proc/PID/stat, and the command line if it still has one."""
+    """A process: its line of /proc/PID/stat, and its command line if it still has one."""
 
     def __init__(self, pid):
         with open(f'/proc/{pid}/stat', encoding='utf-8', errors='replace') as file:
@@ -57,7 +57,7 @@ def everything():
 
 
 def descendants(ancestor=None):
-    """All processes below `ancestor` (by default: below us), zombies included."""
+    """Returns all descendants of `ancestor` (default: of us), zombies included."""
     ancestor = ancestor or os.getpid()
     children = {}
     for process in everything():
@@ -71,7 +71,7 @@ def descendants(ancestor=None):
 
 
 def left_behind():
-    """Our descendants, but for the expected ones and what those started."""
+    """Returns our descendants, without the expected ones and their descendants."""
     fine = set(expected)
     for pid in expected:
         fine.update(process.pid for process in descendants(pid))
@@ -79,7 +79,7 @@ def left_behind():
 
 
 def reap(processes):
-    """Kill and wait for what a failed test left behind."""
+    """Kills the processes that a failed test left, and waits for them."""
     for process in processes:
         try:
             os.kill(process.pid, signal.SIGKILL)
@@ -90,7 +90,7 @@ def reap(processes):
 
 
 def forget(pid):
-    """Wait for a process that was killed, unless its parent did."""
+    """Waits for a killed process, unless its parent does."""
     try:
         os.waitpid(pid, 0)
     except ChildProcessError:
@@ -98,7 +98,7 @@ def forget(pid):
 
 
 def stop(process, timeout=10):
-    """End a Popen that we started: politely, then not."""
+    """Ends a Popen that we started: by SIGTERM, then by SIGKILL."""
     if process.poll() is None:
         process.terminate()
         try:
@@ -110,7 +110,7 @@ def stop(process, timeout=10):
 
 
 def until(condition, what, timeout=10):
-    """Wait until `condition()` gives something true, and give that."""
+    """Waits until `condition()` returns a true value; returns that."""
     deadline = time.monotonic() + timeout
     while True:
         result = condition()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Clients that keep a TLS session and come back with it, and the handlers that tell whether it was resumed.
+"""Clients that save a TLS session and use it again, and handlers that tell whether it was resumed.
 
-Each client is called with a running server, and connects once (gnutls-cli and curl: twice). It gives what the handler has
-said of each connection, 'Initial' or 'Resumed', after it has made sure that it knows no better itself.
+Each client is called with a running server, and connects once (gnutls-cli and curl: twice). It returns what the handler
+says of each connection, 'Initial' or 'Resumed', and checks that the client's library says the same.
 """
 
 import os
@@ -19,7 +19,8 @@ STARTS = {'immediate': [], 'imap': ['--starttls=imap'], 'smtp': ['--starttls=smt
 
 
 def handler(start='immediate'):
-    """Greets, waits for a line, and tells what it knows. After STARTTLS its greeting is swallowed."""
+    """A handler that greets, waits for a line, and answers with what it knows. After STARTTLS its greeting is
+    discarded."""
     return ['/bin/sh', '-c', f'printf "{GREETING[start]}\\r\\n"; read line && printf "told %s\\r\\n" "$SSL_SESSION_RESUMED"']
 
 
@@ -31,7 +32,7 @@ def told(text):
 
 
 class OpenSSL:
-    """openssl s_client with a session in a file. Every connection begins with `session` and leaves its own in `last`."""
+    """openssl s_client with a session in a file. Each connection uses `session` and saves its own in `last`."""
 
     def __init__(self, ca, folder):
         self.ca = ca
@@ -63,13 +64,13 @@ class OpenSSL:
         return found[0]
 
     def begin(self, server, version, **more):
-        """A first connection, whose session the next ones begin with."""
+        """Makes a first connection; the next ones use its session."""
         self.session = None
         assert self.connect(server, version, **more) == 'Initial'
         self.session = self.last
 
     def ticket(self):
-        """The ticket in the session, as bytes; None if it has none."""
+        """Returns the ticket in the session, as bytes; None if there is none."""
         if not self.session.exists():
             return None
         text = subprocess.run(['openssl', 'sess_id', '-in', self.session, '-noout', '-text'], capture_output=True,
@@ -79,7 +80,7 @@ class OpenSSL:
                                        .replace('-', ' '))
 
     def change(self, change):
-        """Replace the ticket in the session by change(ticket), of the same length."""
+        """Replaces the ticket in the session by change(ticket), which has the same length."""
         der = subprocess.run(['openssl', 'sess_id', '-in', self.session, '-outform', 'DER'], capture_output=True,
                              check=True).stdout
         ticket = self.ticket()
@@ -123,7 +124,7 @@ def lead_to_tls(connection, start):
 
 
 def gnutls(server, ca, version, start, folder):
-    """It says nothing in its first connection, and ends it as soon as it has the ticket."""
+    """Sends nothing in its first connection, and ends it as soon as it has the ticket."""
     words = [] if start == 'immediate' else [f'--starttls-proto={start}']
     run = subprocess.run(
         ['gnutls-cli', '--resume', '--waitresumption', '--x509cafile', str(ca), f'--sni-hostname={clients.NAME}',
@@ -143,7 +144,7 @@ CLIENTS = {'openssl': openssl, 'python': python, 'gnutls-cli': gnutls}
 
 
 def clock(seconds):
-    """The environment in which a program's clock is so many seconds ahead. Programs without shared libraries don't care."""
+    """Returns an environment in which a program's clock is this many seconds ahead. Static programs ignore it."""
     library = next(Path('/usr/lib').glob('*/faketime/libfaketime.so.1'), None)
     assert library, 'no libfaketime: install faketime'
     return {'LD_PRELOAD': str(library), 'FAKETIME': f'{seconds:+}s', 'DONT_FAKE_MONOTONIC': '1'}
@@ -155,6 +156,6 @@ def new_key(postern, file):
 
 
 def copies(folder, *files):
-    """The same files in another folder, with the same modes."""
+    """Copies files to another folder, with the same modes."""
     folder.mkdir()
     return [Path(shutil.copy(file, folder)) for file in files]

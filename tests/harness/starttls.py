@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Real clients that begin in plaintext and change over by STARTTLS, and what stands behind the server for them.
+"""Real clients that use STARTTLS, and the daemons for them.
 
 Each client is a function that takes a Session, holds a whole session of its protocol, and compares all that it gets
-with what the daemon has. What it has sent the test finds by arrived().
+with what the daemon has. arrived() checks what the client has sent.
 
     for hold_session in CLIENTS.values():
         hold_session(session)
@@ -56,7 +56,7 @@ class Session:
         return self.daemon.user or 'bob@example.org'
 
     def file(self, name, content):
-        """A file that only we can read, as clients want it."""
+        """Writes a file that only we can read, as clients demand."""
         path = self.folder / name
         path.touch(mode=0o600)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -64,7 +64,7 @@ class Session:
 
 
 def arrived(daemon, message, answer=None):
-    """exim and dovecot have stored it byte for byte; smtpfront-echo has counted its bytes (a line end as one)."""
+    """Checks that exim or dovecot stored the message, or that smtpfront-echo counted its bytes (a line end as one)."""
     if daemon.stored:
         [stored] = daemon.stored()
         assert stored.endswith(message)
@@ -72,7 +72,7 @@ def arrived(daemon, message, answer=None):
         assert int(re.search(r'Received (\d+) bytes', answer)[1]) == len(daemons.lf(message))
 
 
-# What daemons.py has no need of: logins by challenge and response, and a login before Dovecot's ManageSieve.
+# More daemons: logins by challenge and response, and a login before Dovecot's ManageSieve.
 
 EXIM_LOGINS = '''
 begin authenticators
@@ -99,7 +99,7 @@ def exim_with_logins():
         yield daemon
 
 
-# Dovecot takes its client for logged in. This login says who it is, and then makes room.
+# Dovecot treats its client as logged in. This script does the login and then executes Dovecot.
 SIEVE_LOGIN = r'''
 capabilities() {
     printf '"IMPLEMENTATION" "a login"\r\n"SASL" "PLAIN"\r\n"SIEVE" "fileinto"\r\n"VERSION" "1.0"\r\nOK "%s"\r\n' "$1"
@@ -135,7 +135,7 @@ def managesieve_with_login():
 
 @contextmanager
 def courier_with_plain():
-    """It offers AUTH=PLAIN, as its own configuration has it for TLS."""
+    """A daemon that offers AUTH=PLAIN, as its configuration for TLS does."""
     with daemons.start('courier-imap') as daemon:
         daemon.argv[-1] = daemon.argv[-1].replace('exec ', 'IMAP_CAPABILITY="$IMAP_CAPABILITY AUTH=PLAIN"; exec ')
         yield daemon
@@ -153,7 +153,7 @@ def start(name):
 
 
 def age(daemon):
-    """Make the mbox older: popa3d waits in the end until the second in which it was last changed is over."""
+    """Makes the mbox older: popa3d waits until the second in which it was last changed is over."""
     mbox = debian.ROOT / 'var/mail' / (daemon.user or '-')
     if mbox.exists():
         os.utime(mbox, (1e9, 1e9))
@@ -175,14 +175,14 @@ def client(name, *protocols):
     return register
 
 
-# openssl s_client and gnutls-cli: they say what leads to TLS, and we say the rest.
+# openssl s_client and gnutls-cli: they send STARTTLS, and we send the rest.
 
-# The dialogues begin with a greeting, which these programs have taken for themselves.
+# The dialogues wait for a greeting, which these programs have read already.
 GREETING = {'imap': b'* OK\r\n', 'pop3': b'+OK\r\n', 'smtp': b'220 \r\n', 'lmtp': b'220 \r\n', 'nntp': b'200 \r\n'}
 
 
 def converse(talk, s, numbers):
-    """A session inside TLS. numbers: which messages are to be read."""
+    """Holds a session inside TLS. numbers: the messages to read."""
     protocol = s.daemon.protocol
     talk.buffer += GREETING.get(protocol, b'')
     if protocol in ('imap', 'pop3'):
@@ -250,7 +250,7 @@ def run_swaks(s, *words):
 # Python's own modules
 
 def on(server):
-    """To mix into a client: it connects to the server's address, whatever its name."""
+    """A mix-in for clients: connects to the server's address, not to its name."""
     class Connecting:
         def _create_socket(self, timeout=None):
             return server.connect(TIMEOUT)
@@ -284,7 +284,7 @@ PYTHON = {'imap': imap, 'pop3': pop3, 'smtp': smtp, 'lmtp': lmtp, 'nntp': nntp}
 
 
 class Wrapped:
-    """A server whose connections begin with TLS."""
+    """A server whose connections begin with TLS, without STARTTLS."""
 
     def __init__(self, server, context):
         self.server, self.context, self.port = server, context, server.port
@@ -294,7 +294,7 @@ class Wrapped:
 
 
 def by_python(protocol, server, how, context):
-    """A client that stands ready: `how` is plaintext, starttls or immediate, as in the log."""
+    """A client with its server. `how` is plaintext, starttls or immediate, as in the log."""
     c = PYTHON[protocol](Wrapped(server, context) if how == 'immediate' else server)
     if how == 'starttls':
         begin = c.stls if protocol == 'pop3' else c.starttls
@@ -440,7 +440,7 @@ def plain_curl_smtp(s):
 
 
 def curl(s, scheme, path, *words, **more):
-    """curl that logs in without TLS."""
+    """Runs curl, which logs in without TLS."""
     return clients.curl(s.server, s.ca, '1.3', scheme, path, '--user', f'{s.daemon.user}:{s.daemon.password}', *words,
                         **more)
 
@@ -448,14 +448,14 @@ def curl(s, scheme, path, *words, **more):
 # Programs that fetch mail into files of their own
 
 def program(command, **more):
-    """Run a client to its end; its standard output."""
+    """Runs a client to its end; returns its standard output."""
     run = subprocess.run([str(word) for word in command], capture_output=True, timeout=TIMEOUT + 5, check=False, **more)
     assert run.returncode == 0, f'{command}: {run.returncode}\n{run.stdout.decode()}{run.stderr.decode()}'
     return run.stdout
 
 
 def home(s):
-    """An environment that knows no other user's configuration."""
+    """Returns an environment without the configuration of this user."""
     return {**os.environ, 'HOME': str(s.folder), 'FETCHMAILHOME': str(s.folder), 'LC_ALL': 'C'}
 
 
@@ -466,7 +466,7 @@ def maildir(path):
 
 
 def same_mail(files, daemon, added=rb'$^'):
-    """These files hold the daemon's messages, but for header lines of the client's own (`added`)."""
+    """Checks that these files hold the daemon's messages, but for header lines (`added`) of the client."""
     assert len(files) == len(daemon.messages)
     got = []
     for file in files:

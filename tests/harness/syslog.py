@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A machine on which a syslog daemon or the journal listens."""
+"""Runs postern where a syslog daemon or the journal listens."""
 
 import re
 import socket
@@ -11,7 +11,7 @@ SYSLOG_LINE = re.compile(r'<(\d+)>\w{3} [ \d]\d \d\d:\d\d:\d\d postern\[\d+\]: (
 
 
 class WithSyslog(launch.Direct):
-    """postern in a mount namespace of its own, where /dev/log is ours. `lines()` gives what came."""
+    """postern in its own mount namespace, where /dev/log is ours. lines() returns what came."""
 
     def __init__(self, command, folder, **more):
         privileges.need_mounts()
@@ -29,7 +29,7 @@ class WithSyslog(launch.Direct):
         self.command = ['unshare', '--mount', '/bin/sh', '-c', script, str(dev), *self.command]
 
     def lines(self):
-        """All that has come: (priority, text) each."""
+        """Returns all lines that have come, each as (priority, text)."""
         self.syslog.setblocking(False)
         try:
             while True:
@@ -46,7 +46,7 @@ class WithSyslog(launch.Direct):
         self.syslog.close()
 
 
-# Starts its words with the journal's socket as standard output, as systemd does; what the journal is told goes to a file.
+# Runs a command with the journal's socket as standard output, as systemd does. The journal's text goes to a file.
 JOURNAL = r'''
 import os, socket, subprocess, sys
 told, errors = sys.argv[1:3]

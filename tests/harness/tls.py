@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""TLS clients that can be made to misbehave, and the processes behind a session.
+"""TLS clients that can misbehave, and the processes of a session.
 
-Client is Python's ssl module over two memory buffers and a socket, so a test decides when each byte goes out, when
-it reads, and how the connection ends. Updater is OpenSSL's library itself, for what Python's module can't do.
+Client is Python's ssl module over two memory buffers and a socket, so a test decides when each byte is sent, when
+it reads, and how the connection ends. Updater uses OpenSSL's library itself, for what Python's module can't do.
 client_hello() makes the first message by hand. Unprivileged starts postern as an ordinary user.
 """
 
@@ -29,11 +29,11 @@ STUCK = 0.3     # seconds after which a writer that writes nothing is taken to b
 
 
 class Truncated(Exception):
-    """The connection ended without close_notify."""
+    """Raised when the connection ends without close_notify."""
 
 
 class Client:
-    """A TLS client in slow motion. It is a context manager: the socket is closed at the end."""
+    """A TLS client, step by step. It is a context manager, which closes the socket at the end."""
 
     def __init__(self, server, ca, version=None, name=clients.NAME, receive_buffer=None, context=None, handshake=True):
         self.socket = connect(server, receive_buffer)
@@ -52,18 +52,18 @@ class Client:
         self.socket.close()
 
     def step(self, function, *arguments):
-        """One step of the TLS library: what it gave, or None if it wants to read first. Nothing is sent."""
+        """Does one step of the TLS library; returns its result, or None if it must read first. Sends nothing."""
         try:
             return function(*arguments)
         except ssl.SSLWantReadError:
             return None
 
     def flush(self):
-        """Send what the library has made."""
+        """Sends what the library has written."""
         self.socket.sendall(self.outgoing.read())
 
     def hello(self):
-        """The ClientHello, which the caller may send or not."""
+        """Returns the ClientHello and does not send it."""
         self.step(self.tls.do_handshake)
         return self.outgoing.read()
 
@@ -81,7 +81,7 @@ class Client:
         self.flush()
 
     def fill(self):
-        """Wait for bytes from the server and give them to the library."""
+        """Waits for bytes from the server and passes them to the library."""
         data = self.socket.recv(4 * CHUNK)
         if data:
             self.incoming.write(data)
@@ -90,7 +90,7 @@ class Client:
         return data
 
     def decrypted(self, length=CHUNK, held=True):
-        """What is there to read without waiting: bytes, None for nothing yet, CLOSE_NOTIFY at the end."""
+        """Reads without waiting; returns bytes, None for nothing yet, or CLOSE_NOTIFY at the end."""
         if held and self.held:
             data = bytes(self.held[:length])
             del self.held[:length]
@@ -109,13 +109,13 @@ class Client:
         self.flush()
 
     def receive(self, length=CHUNK):
-        """Some bytes; b'' after close_notify. Truncated if the end comes without one."""
+        """Returns some bytes; b'' after close_notify. Raises Truncated if the end comes without it."""
         while (data := self.decrypted(length)) is None:
             self.fill()
         return b'' if data == CLOSE_NOTIFY else data
 
     def take(self, length):
-        """Exactly so many bytes."""
+        """Returns exactly this number of bytes."""
         parts = []
         while length:
             parts.append(self.receive(length))
@@ -124,38 +124,38 @@ class Client:
         return b''.join(parts)
 
     def rest(self):
-        """Everything up to close_notify."""
+        """Returns all bytes up to close_notify."""
         parts = []
         while data := self.receive():
             parts.append(data)
         return b''.join(parts)
 
     def close_notify(self):
-        """Say that nothing more will be sent; reading goes on."""
+        """Sends close_notify; reading goes on."""
         self.end_output()
         self.flush()
 
     def end_output(self):
-        """Make close_notify. OpenSSL takes it amiss if it finds data to read then, so that is put aside."""
+        """Makes close_notify. First puts unread data aside, since OpenSSL fails if there is any."""
         while (data := self.decrypted(held=False)) not in (None, CLOSE_NOTIFY):
             self.held += data
         self.step(self.tls.unwrap)
 
     def ends_in_order(self):
-        """Nothing but close_notify and then FIN is left to come."""
+        """Checks that only close_notify and then FIN come."""
         assert self.rest() == b''
         self.has_fin()
 
     def has_fin(self):
-        """After close_notify comes FIN, and no byte in between."""
+        """Checks that FIN follows close_notify at once."""
         assert self.socket.recv(100) == b''
 
     def fin(self):
-        """End our direction of the TCP connection, without close_notify."""
+        """Ends our direction of the TCP connection without close_notify."""
         self.socket.shutdown(socket.SHUT_WR)
 
     def reset(self):
-        """Break the connection: the server gets RST."""
+        """Breaks the connection: the server gets RST."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
         self.socket.close()
 
@@ -199,7 +199,7 @@ class Client:
 
 
 def connect(server, receive_buffer=None):
-    """A TCP connection, perhaps with a receive buffer of so many bytes."""
+    """Makes a TCP connection, perhaps with a receive buffer of this size in bytes."""
     if receive_buffer is None:
         return server.connect(TIMEOUT)
     connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -210,7 +210,7 @@ def connect(server, receive_buffer=None):
 
 
 def ended(connection, timeout=TIMEOUT):
-    """Read a plain connection to its end, and close it: what came. A reset is an end as well."""
+    """Reads a plain connection to its end and closes it; returns what came. A reset counts as the end."""
     connection.settimeout(timeout)
     parts = []
     try:
@@ -223,7 +223,7 @@ def ended(connection, timeout=TIMEOUT):
 
 
 class Updater:
-    """A TLS 1.3 client on OpenSSL's own library, which can ask for new keys. Trusts whomever it meets."""
+    """A TLS 1.3 client on OpenSSL's library, which can update keys. Verifies no certificate."""
 
     def __init__(self, server, receive_buffer=None):
         self.socket = connect(server, receive_buffer)
@@ -245,7 +245,7 @@ class Updater:
         self.socket.close()
 
     def update(self, answered):
-        """Change our sending key; `answered`: ask the server to change its own as well."""
+        """Updates our sending key; `answered`: asks the server to update its own, too."""
         assert self.lib.SSL_key_update(self.tls, int(answered)) == 1
         assert self.lib.SSL_do_handshake(self.tls) == 1
 
@@ -253,7 +253,7 @@ class Updater:
         assert self.lib.SSL_write(self.tls, data, len(data)) == len(data)
 
     def receive(self, length=CHUNK):
-        """Some bytes; b'' after close_notify."""
+        """Returns some bytes; b'' after close_notify."""
         buffer = ctypes.create_string_buffer(length)
         got = self.lib.SSL_read(self.tls, buffer, length)
         if got <= 0:
@@ -317,7 +317,7 @@ def record(kind, body, version=TLS10):
 
 def client_hello(version=TLS12, suites=(ECDHE_ECDSA_AES128_GCM,), name=b'localhost', groups=(X25519, P256),
                  signatures=(0x0403, 0x0804, 0x0401), versions=None, more=b''):
-    """The record that holds it. `name`, `signatures`, `versions` None: that extension is left out."""
+    """Returns the record with a ClientHello. `name`, `signatures`, `versions`: None leaves that extension out."""
     extensions = b''
     if name is not None:
         extensions += extension(0, vector(2, b'\0' + vector(2, name)))
@@ -332,19 +332,19 @@ def client_hello(version=TLS12, suites=(ECDHE_ECDSA_AES128_GCM,), name=b'localho
 
 
 def openssl_client(server, *words, data=b'', timeout=TIMEOUT):
-    """openssl s_client, told only what is in `words`: how it ended, with what it printed."""
+    """Runs openssl s_client with `words`; returns how it ended and what it printed."""
     return subprocess.run(['openssl', 's_client', '-connect', f'{server.url_host}:{server.port}', *map(str, words)],
                           input=data, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, check=False)
 
 
-# The processes of one session. A postern that the harness started is the monitor.
+# The processes of one session. The postern that the harness starts is the monitor.
 
 def children(pid):
     return [process for process in processes.everything() if process.parent == pid]
 
 
 def gate_of(monitor):
-    """The gate's process id, once it waits for its client."""
+    """Returns the gate's process id; waits until it waits for its client."""
     def waiting():
         for child in children(monitor.pid):
             if child.name == 'postern' and child.state == 'S' and jailed(child.pid):
@@ -355,7 +355,7 @@ def gate_of(monitor):
 
 @functools.lru_cache(None)
 def seccomp_of(program):
-    """What /proc/PID/status says of Seccomp in the jail of this build: 2, or 0 where it was built without."""
+    """Returns Seccomp of /proc/PID/status for the jail of this build: 2, or 0 if it was built without it."""
     version = subprocess.run([program, '--version'], stdout=subprocess.PIPE, text=True, check=True).stdout
     return '0' if 'without seccomp' in version else '2'
 
@@ -369,27 +369,27 @@ def jailed(pid):
 
 
 def handler_of(monitor):
-    """The handler's process id, once it has been started."""
+    """Returns the handler's process id; waits until it has started."""
     def started():
         return next((child.pid for child in children(monitor.pid) if child.name not in OUR_NAMES), None)
     return processes.until(started, 'the handler to start')
 
 
 def status(pid):
-    """/proc/PID/status as a dictionary of words."""
+    """Returns /proc/PID/status as a dictionary of words."""
     with open(f'/proc/{pid}/status', encoding='utf-8', errors='replace') as file:
         return {name: value.strip() for name, _, value in (line.partition(':') for line in file)}
 
 
 def all_end(pids, timeout=TIMEOUT):
-    """Processes whose parent was killed end by themselves; the harness inherits and reaps them."""
+    """Waits until processes whose parent was killed have ended. The harness inherits and reaps them."""
     def gone():
         for pid in list(left):
             try:
                 if os.waitpid(pid, os.WNOHANG)[0] == pid:
                     left.remove(pid)
             except ChildProcessError:
-                # Not our child: it still has another parent, or that one has reaped it.
+                # Not our child: it has another parent still, or that parent has reaped it.
                 if not os.path.exists(f'/proc/{pid}'):
                     left.remove(pid)
         return not left
@@ -398,12 +398,12 @@ def all_end(pids, timeout=TIMEOUT):
 
 
 def wait_for_file(path, timeout=TIMEOUT):
-    """What a handler has written into a file, once there is something."""
+    """Returns what a handler has written to a file; waits until there is something."""
     return processes.until(lambda: path.exists() and path.read_bytes(), f'{path.name} to be written', timeout)
 
 
 def asleep(pid, seconds=0.1):
-    """True once a process has used no CPU for a moment: whatever it does now, it waits."""
+    """True if a process has used no CPU for a moment, so it waits for something."""
     def used():
         with open(f'/proc/{pid}/stat', encoding='utf-8', errors='replace') as file:
             return file.read().rsplit(')', 1)[1].split()[11:13]
@@ -419,7 +419,7 @@ SETPRIV = ['setpriv', f'--reuid={NOBODY}', f'--regid={NOBODY}', '--clear-groups'
 
 
 class Unprivileged(launch.Direct):
-    """postern as an ordinary user, with copies of what that user must be able to read."""
+    """Starts postern as an ordinary user, with copies of the files that the user must read."""
 
     def __init__(self, command, folder, **more):
         super().__init__(command, folder, **more)
@@ -441,7 +441,7 @@ class Unprivileged(launch.Direct):
         return word
 
     def copy(self, path, mode=None):
-        """As the user's own file, with the same mode."""
+        """Copies a file for the user, with the same mode."""
         made = os.path.join(self.public.name, os.path.basename(path))
         shutil.copy(path, made)
         os.chown(made, NOBODY, NOBODY)

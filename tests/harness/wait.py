@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""postern in wait mode: one process on listening sockets, started by ourselves or by a real launcher.
+"""Starts postern in wait mode, one process on listening sockets: by ourselves or by a real launcher.
 
 Every class is a context manager like those in launch.py. `at(number)` is the server as it is on one of its sockets.
 """
@@ -13,7 +13,7 @@ from harness import debian, launch, ports, processes, tls
 
 
 class At:
-    """One of a server's sockets."""
+    """One socket of a server."""
 
     def __init__(self, server, family, host, port, path):
         self.server = server
@@ -62,7 +62,7 @@ class Waiting(launch.Server):
         return self
 
     def hand_over(self):
-        """Before exec: the sockets come to descriptors 3 and above."""
+        """Runs before exec(2): moves the sockets to descriptors 3 and above."""
         if self.start == 'systemd':
             copies = [os.dup2(listener.fileno(), 100 + number) for number, listener in enumerate(self.listeners)]
             for number, copy in enumerate(copies):
@@ -80,7 +80,7 @@ class Waiting(launch.Server):
         return self.process.pid
 
     def says(self, words, timeout=20):
-        """Wait for words in the log, and give the line."""
+        """Waits for words in the log; returns the line."""
         def found():
             return next((line for line in self.log().splitlines() if words in line), None)
         return processes.until(found, f'{words!r} in the log', timeout)
@@ -90,11 +90,11 @@ class Waiting(launch.Server):
         return self
 
     def monitors(self):
-        """The process ids of those who serve somebody now."""
+        """Returns the process ids of the children that serve a client now."""
         return [child.pid for child in tls.children(self.pid) if child.state != 'Z']
 
     def has_monitors(self, count, timeout=20):
-        """Wait until there are so many; zombies count as well."""
+        """Waits until there are this many; zombies count, too."""
         processes.until(lambda: len(tls.children(self.pid)) == count, f'{count} monitors', timeout)
         return self.monitors()
 
@@ -102,7 +102,7 @@ class Waiting(launch.Server):
         self.process.send_signal(number)
 
     def wait(self, timeout=20):
-        """Wait for its end: how it ended."""
+        """Waits for its end; returns how it ended."""
         self.process.wait(timeout)
         return launch.Ended(self.process.returncode, self.pid, self.log())
 
@@ -129,7 +129,7 @@ class Waiting(launch.Server):
 
 
 class SystemdWait(launch.SystemdInetd):
-    """As a systemd socket unit with Accept=no: two sockets, the second one on a path."""
+    """Starts postern like a systemd socket unit with Accept=no: two sockets, the second one on a path."""
 
     mode = ['--fdname=imaps:local']
     families = ('inet',)
@@ -147,7 +147,7 @@ class SystemdWait(launch.SystemdInetd):
 
 
 class InetdWait(launch.Inetd):
-    """OpenBSD's inetd, `wait`: it listens again when postern has ended, which --exit-idle is for."""
+    """OpenBSD's inetd with `wait`. It listens again when postern has ended, which needs --exit-idle."""
 
     def arguments(self):
         command = super().arguments()
@@ -157,7 +157,7 @@ class InetdWait(launch.Inetd):
 
 
 class XinetdWait(launch.Xinetd):
-    """xinetd, `wait = yes`."""
+    """xinetd with `wait = yes`."""
 
     def arguments(self):
         command = super().arguments()
@@ -167,7 +167,7 @@ class XinetdWait(launch.Xinetd):
 
 
 class Manager:
-    """The service manager's end of sd_notify(3). `name` is what NOTIFY_SOCKET says."""
+    """The service manager's end of sd_notify(3). `name` is the value of NOTIFY_SOCKET."""
 
     def __init__(self, name):
         self.name = str(name)
@@ -176,11 +176,11 @@ class Manager:
         self.socket.bind('\0' + self.name[1:] if self.name.startswith('@') else self.name)
 
     def hears(self):
-        """The next message, as a dictionary."""
+        """Returns the next message as a dictionary."""
         return dict(line.partition('=')[::2] for line in self.socket.recv(4096).decode().splitlines())
 
     def hears_of(self, word):
-        """Wait for a message that has this word."""
+        """Waits for a message that has this word."""
         while word not in (message := self.hears()):
             pass
         return message[word]
