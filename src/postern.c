@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* postern: a TLS gate for mail daemons that speak plaintext on stdin and stdout.
  *
- *   main → options → activation (which descriptors?) → peer (who?)
- *        → listening sockets: listener: accept, fork, and in each child:
- *        → monitor: vault, fork
- *              gate: jail → PROXY header (--proxy-protocol) → lobby (STARTTLS only) → handshake
- *                    → facts → relay → close
- *              monitor: serve the vault → on facts: handler → reap → summary → exit status */
+ * main() reads the options and takes the descriptors. With a listening socket, the listener accepts clients and
+ * forks a monitor for each. Otherwise this process is the monitor. The monitor forks the gate:
+ *
+ *   gate:     jail → PROXY header (--proxy-protocol) → lobby (STARTTLS only) → handshake → facts → relay → end
+ *   monitor:  answers the gate → on its facts: wipes the keys, starts the handler → reaps → summary → exit status */
 
 #include "start/activation.h"
 #include "check/check.h"
@@ -28,7 +27,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-/* Until the options are known, what is wrong with them goes wherever somebody may read it. */
+/* Opens the log before the options are known. Errors in them go to standard error and to syslog, as fits. */
 static void open_first_log(void)
 {
     bool is_journal = activation_stderr_is_journal();
@@ -55,7 +54,7 @@ static void open_log(const struct options *o)
                  o->log == LOG_CHOICE_STDERR ? "stderr" : "journal");
 }
 
-/* What the option table itself can't judge. */
+/* Checks what the table of options cannot check. Returns 0, or logs one line and returns EX_USAGE. */
 static int check_words(const struct options *o)
 {
     char shown[80];
@@ -99,7 +98,7 @@ static int serve(const struct options *o, const struct signals *before)
     if (status != 0)
         return status;
     if (l.count > 0) {
-        /* Each child has the library then. */
+        /* Initialized once here: all children inherit the library. */
         if (tls_start() == 0)
             return listener_run(&l, o, before, gate_run);
         log_error("cannot start the TLS library");

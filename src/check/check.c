@@ -22,7 +22,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define TICKET_KEY_DAYS 14 /* older ones are said to be old: twice a week's rotation */
+#define TICKET_KEY_DAYS                                                                            \
+    14 /* warns if the newest ticket key is older; it should be renewed each day */
 
 static void check_tls(struct report *r, const struct options *o)
 {
@@ -83,14 +84,14 @@ static void check_tickets(struct report *r, const struct options *o)
         return;
     }
     if (ticket_file_read(t, o->tickets) < 0)
-        r->failed = true; /* the log's line is in the report */
+        r->failed = true; /* the report has the line already, from the log */
     else
         report_ticket_keys(r, o, t);
     explicit_bzero(t, sizeof *t);
     free(t);
 }
 
-/* "30", or "none" for 0. */
+/* Writes a time-out: "30", or "none" for 0. Returns text. */
 static const char *seconds(char text[12], unsigned timeout)
 {
     (void)snprintf(text, 12, "%u", timeout);
@@ -177,7 +178,7 @@ static void check_handler(struct report *r, const struct options *o)
                                     : strerror(-rc));
 }
 
-/* Who the gate is. */
+/* Reports which user the gate runs as. */
 static void check_user(struct report *r, const struct jail *j, const char *user)
 {
     if (!j->as_root)
@@ -191,7 +192,8 @@ static void check_user(struct report *r, const struct jail *j, const char *user)
                     j->account.gid, user);
 }
 
-/* Locks a child in and hears from it what was missing, or what failed: then false is returned. */
+/* Enters the jail in a child process. Returns true, and in report->missing what the system lacks; or false, and
+ * there what failed. */
 static bool try_jail(struct jail *j, struct jail_report *report)
 {
     int ends[2], status = 0;

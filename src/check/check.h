@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* --check and --version: what this postern would do, and what it is. */
+/* --check and --version: report what this postern would do, and what it is. */
 #ifndef POSTERN_CHECK_H
 #define POSTERN_CHECK_H
 
@@ -11,6 +11,7 @@
  * EX_CONFIG if a line of it says FAIL. */
 int check_run(const struct options *o, FILE *out);
 
+/* Prints the versions of postern and the TLS library, and the kinds of jail that are built in. */
 void check_print_version(FILE *out);
 
 #endif

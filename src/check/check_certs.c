@@ -17,7 +17,7 @@
 
 #define ROOTS_MAX ((size_t)4 * 1024 * 1024)
 
-/* The certificates that this system's programs trust; NULL where there are none to be found. */
+/* The root certificates that this system trusts, in PEM. len is 0 if none were found. */
 struct roots {
     uint8_t *text;
     size_t len;
@@ -71,7 +71,7 @@ static void check_dates(struct report *r, const char *file, const struct chain *
                     plural(days));
 }
 
-/* Whether clients will find their way from the chain's end to a root that they know. */
+/* Reports whether clients can continue the chain to a root that they trust. */
 static void check_issuer(struct report *r, const char *file, const struct chain *c,
                          const struct roots *roots)
 {
@@ -144,7 +144,8 @@ static void check_pair(struct report *r, const struct vault_pair *p, const struc
     check_staple(r, p);
 }
 
-/* A name that a folder is for; the folder _.example.org is for every name below example.org. */
+/* Checks one folder of --cert-dir. Its pair must be valid for the name of the folder. The folder _.example.org is
+ * for every name below example.org. */
 static void check_folder(struct report *r, struct vault *v, const char *folder,
                          const struct roots *roots)
 {
@@ -167,6 +168,7 @@ static void check_folder(struct report *r, struct vault *v, const char *folder,
                     v->named.cert_file, folder[0] == '_' ? folder + 2 : folder);
 }
 
+/* A filter for scandir(3). Keeps links, which may point to folders. */
 static int is_folder(const struct dirent *entry)
 {
     return entry->d_name[0] != '.' && entry->d_type != DT_REG;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* --check of all certificates and keys: those of the options and of every folder of --cert-dir.
- */
+/* Checks all certificates and keys for --check: those of the options and of every folder of --cert-dir. */
 #ifndef POSTERN_CHECK_CERTS_H
 #define POSTERN_CHECK_CERTS_H
 

@@ -11,8 +11,9 @@
 #include <string.h>
 #include <time.h>
 
-#define LIST_SOON_SECONDS ((time_t)2 * DAY_SECONDS) /* revocation lists are short-lived */
-#define NAMES_MAX 10 /* CAs named one by one; those with something amiss always are */
+#define LIST_SOON_SECONDS                                                                          \
+    ((time_t)2 * DAY_SECONDS) /* lists with less time left are warned of: they are short-lived */
+#define NAMES_MAX 10          /* CAs that are reported one by one; a CA with a fault always is */
 
 static void check_authorities(struct report *r, const struct options *o, const struct trust *t)
 {
@@ -23,7 +24,7 @@ static void check_authorities(struct report *r, const struct options *o, const s
 
     for (struct der rest = trust_authorities(t); trust_next_authority(t, &rest, &a); count++) {
         x509_date(date, sizeof date, a.not_after);
-        /* What is not valid today has been told already, and fails. */
+        /* trust_read() has logged a line about a CA that is not valid today. */
         if (a.not_after < now || a.not_before > now)
             r->failed = true;
         else if (days_until(a.not_after) <= DAYS_SOON)

@@ -59,6 +59,7 @@ static void begin_formatted(struct report *r, enum verdict verdict, const char *
     begin(r, verdict, text);
 }
 
+/* Takes a line of the log into the report; see log_redirect(). */
 static void take_log(void *report, bool error, const char *text)
 {
     struct report *r = report;
