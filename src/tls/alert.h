@@ -3,7 +3,7 @@
 #ifndef POSTERN_ALERT_H
 #define POSTERN_ALERT_H
 
-/* Those that postern sends by itself. */
+/* Alerts that postern sends by itself. */
 enum {
     ALERT_UNEXPECTED_MESSAGE = 10,
     ALERT_RECORD_OVERFLOW = 22,
@@ -20,10 +20,10 @@ enum {
     ALERT_UNRECOGNIZED_NAME = 112
 };
 
-/* The registered name of an alert (RFC 8446 section 6), such as "unknown_ca". */
+/* Returns the registered name of an alert (RFC 8446 section 6), such as "unknown_ca"; else "unknown". */
 const char *alert_name(int code);
 
-/* What it means when a client answers our handshake with it, and what to do. */
+/* Returns what an alert means when a client answers our handshake with it, and what to do. */
 const char *alert_meaning(int code);
 
 #endif

@@ -18,6 +18,7 @@
 #include <wolfssl/wolfcrypt/ecc.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
+/* Puts the library's reason for refusing `what` into `why`. Returns -EINVAL. */
 static int refuse_file(char *why, const char *what, int error)
 {
     (void)snprintf(why, TLS_WHY_SIZE, "%s: the TLS library refuses it: %s", what,
@@ -25,6 +26,7 @@ static int refuse_file(char *why, const char *what, int error)
     return -EINVAL;
 }
 
+/* Loads the CAs that are valid today, at least one. Returns 0 or a negative errno. */
 static int load_authorities(WOLFSSL_CTX *context, const struct trust *trust, char *why)
 {
     struct certificate c;
@@ -56,7 +58,8 @@ static int load_authorities(WOLFSSL_CTX *context, const struct trust *trust, cha
 
 #ifdef HAVE_CRL
 #ifdef HAVE_CRL_IO
-/* The library would fetch what is missing from wherever the client's certificate says. */
+/* Refuses to fetch. By default the library fetches a missing list from the address in the client's
+ * certificate. */
 static int never_fetch(WOLFSSL_CRL *list, const char *url, int url_len)
 {
     (void)list;
@@ -82,7 +85,7 @@ static int load_lists(WOLFSSL_CTX *context, const struct trust *trust, char *why
         return refuse_file(why, "--crl", rc);
     while (trust_next(&rest, &one)) {
         rc = wolfSSL_CTX_LoadCRLBuffer(context, one.at, (long)one.len, WOLFSSL_FILETYPE_ASN1);
-        /* Without its issuer in --client-ca a list can't be verified, and is not used. */
+        /* A list whose issuer is not in --client-ca can't be verified, so the library leaves it out. */
         if (rc == WOLFSSL_SUCCESS || rc == ASN_CRL_NO_SIGNER_E)
             continue;
         char name[72] = "?", what[120];
@@ -119,7 +122,7 @@ void clientca_unload(WOLFSSL_CTX *context)
     (void)wolfSSL_CertManagerFreeCRL(wolfSSL_CTX_GetCertManager(context));
 #endif
 #ifdef FP_ECC
-    wc_ecc_fp_free(); /* tables for the curves' points: megabytes */
+    wc_ecc_fp_free(); /* frees megabytes: tables of points on the curves */
 #endif
 #ifdef __GLIBC__
     (void)malloc_trim(0);

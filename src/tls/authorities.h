@@ -7,13 +7,13 @@
 
 struct WOLFSSL_CTX;
 
-/* Loads into a context the CAs that are valid today, of which there has to be one, and the lists, so
- * that each certificate of a chain has to have one. A CA that the library refuses is left out, as long as
- * there is another one: 5.7.2 takes none whose serial number is 0, for instance. Returns 0, or a negative
- * errno, and the reason for either in `why` (TLS_WHY_SIZE bytes; else ""). */
+/* Loads the CAs that are valid today and the revocation lists into a context. At least one CA must be
+ * valid. If there are lists, each certificate of a chain needs one from its issuer. Leaves out a CA that the
+ * library refuses, if another CA can be used: 5.7.2 refuses serial number 0, for instance. Returns 0 or a
+ * negative errno. `why` (TLS_WHY_SIZE bytes) gets the reason, also for a CA left out; else "". */
 int clientca_load(struct WOLFSSL_CTX *context, const struct trust *trust, char *why);
 
-/* Gives back their memory, and what verifying with them took. */
+/* Frees the CAs and lists of a context, and the memory that verifying took. */
 void clientca_unload(struct WOLFSSL_CTX *context);
 
 #endif

@@ -20,7 +20,7 @@ struct public_key {
     struct der bits; /* what is in the BIT STRING */
 };
 
-/* DER is written from its end to its beginning: then every length is known when it is due. */
+/* Writes DER from its end to its beginning, so that each length is known before its header is written. */
 struct writer {
     uint8_t *start;
     uint8_t *at;
@@ -42,7 +42,7 @@ static void put_byte(struct writer *w, uint8_t byte)
     put(w, &byte, 1);
 }
 
-/* Writes the header of the element whose content reaches from here to `end`. */
+/* Writes the header of the element whose content begins at w->at and ends at `end`. */
 static void put_header(struct writer *w, uint8_t tag, const uint8_t *end)
 {
     size_t len = (size_t)(end - w->at);
@@ -68,7 +68,8 @@ static void put_number(struct writer *w, uint8_t number)
     put_element(w, DER_INTEGER, &number, 1);
 }
 
-/* RSAPrivateKey (RFC 8017 appendix A.1.2), hollow: only its public half is the certificate's. */
+/* Writes an RSAPrivateKey (RFC 8017 appendix A.1.2) with the certificate's public numbers and made-up
+ * private ones. */
 static int put_rsa(struct writer *w, struct der bits)
 {
     const uint8_t *end = w->at;
@@ -87,8 +88,8 @@ static int put_rsa(struct writer *w, struct der bits)
     return 0;
 }
 
-/* ECPrivateKey (RFC 5915) with a scalar as long as the curve's order. Its first byte is 0, for P-521's
- * order begins with 1. */
+/* Writes an ECPrivateKey (RFC 5915) with a scalar as long as the curve's order. The scalar's first byte is
+ * 0, so that it is smaller than P-521's order, which begins with 1. */
 static int put_ecdsa(struct writer *w, struct der point)
 {
     const uint8_t *end = w->at;
@@ -107,7 +108,7 @@ static int put_ecdsa(struct writer *w, struct der point)
     return 0;
 }
 
-/* CurvePrivateKey (RFC 8410 section 7). */
+/* Writes a CurvePrivateKey (RFC 8410 section 7). */
 static int put_ed25519(struct writer *w)
 {
     uint8_t seed[ED25519_SIZE];
@@ -117,8 +118,8 @@ static int put_ed25519(struct writer *w)
     return 0;
 }
 
-/* The public half that belongs to put_ed25519()'s, in wolfSSL's form: without the byte for unused bits
- * that RFC 5958's BIT STRING has. */
+/* Writes the public half of put_ed25519()'s key as wolfSSL reads it: without the byte for unused bits,
+ * which RFC 5958 has. */
 static void put_ed25519_public(struct writer *w)
 {
     static const uint8_t public[ED25519_SIZE] = {0x0d, 0x75, 0x50, 0x75, 0x4e, 0x08, 0x00, 0xa5,
@@ -164,6 +165,7 @@ static int put_private(struct writer *w, enum kind kind, struct der public)
     }
 }
 
+/* Finds the certificate's public key. Returns 0 or -EBADMSG. */
 static int find_public_key(struct public_key *public, const uint8_t *der, size_t len)
 {
     struct der file = {der, len}, certificate, rest, info, algorithm, skipped;
@@ -186,7 +188,7 @@ static int find_public_key(struct public_key *public, const uint8_t *der, size_t
     if (der_take(&algorithm, DER_OID, &public->oid) < 0 ||
         der_take(&info, DER_BIT_STRING, &public->bits) < 0 || public->bits.len == 0)
         return -EBADMSG;
-    public->bits.at++; /* how many bits of the last byte are unused: none */
+    public->bits.at++; /* skip the number of unused bits, which is 0 */
     public->bits.len--;
     return 0;
 }
@@ -210,7 +212,7 @@ int decoy_make(struct decoy *d, const uint8_t *der, size_t len)
         return rc;
     put_header(&w, DER_OCTETS, private_end);
     put(&w, public.algorithm.at, public.algorithm.len);
-    put_number(&w, d->has_public_half); /* the version, by what is in it */
+    put_number(&w, d->has_public_half); /* the version: 1 with a public half, else 0 */
     put_header(&w, DER_SEQUENCE, end);
     if (w.full)
         return -ENOTSUP;

@@ -16,13 +16,14 @@
 struct decoy {
     uint8_t key[DECOY_MAX]; /* PKCS#8 in DER (RFC 5208) */
     size_t len;
-    bool has_public_half; /* its own, behind the private half (RFC 5958) */
+    bool
+        has_public_half; /* key holds a public half of its own, behind the private one (RFC 5958) */
 };
 
-/* Makes a decoy for the certificate that der begins with. RSA: the certificate's modulus and exponent,
- * and the number 3 for each private number. ECDSA: a fixed scalar. Ed25519: a fixed pair of halves, for
- * the library would complete a private half with the certificate's and find that they don't match.
- * Returns 0; -EBADMSG if der is no certificate, -ENOTSUP for another kind of key. Logs nothing. */
+/* Makes a decoy for the first certificate in der. RSA: the certificate's modulus and exponent, and the
+ * number 3 for each private number. ECDSA: a fixed scalar. Ed25519: a fixed private half with its public
+ * half; without this one the library would take the certificate's and find that the two don't match.
+ * Returns 0; -EBADMSG if der is no certificate; -ENOTSUP for another kind of key. Logs nothing. */
 int decoy_make(struct decoy *d, const uint8_t *der, size_t len);
 
 #endif

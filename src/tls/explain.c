@@ -14,7 +14,7 @@
 #include <wolfssl/error-ssl.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
-/* How the library refuses a ClientHello: it can't read it, or does not like a value in it. */
+/* Tells a ClientHello that the library can't read from one with a value that it refuses. */
 static enum tls_result refusal(int error)
 {
     switch (error) {
@@ -29,7 +29,7 @@ static enum tls_result refusal(int error)
     }
 }
 
-/* Answers a second ClientHello that is none. */
+/* Sends an alert to a client that sent something else than its second ClientHello. */
 static enum tls_result refuse_second(struct tls *t, char *why)
 {
     char record[] = {21, 3, 3, 0, 2, 2, (char)reframe_alert(t->transport.refused)};
@@ -41,12 +41,12 @@ static enum tls_result refuse_second(struct tls *t, char *why)
     return t->transport.refused == REFRAME_NO_MEMORY ? TLS_FAILED : TLS_DISAGREED;
 }
 
-/* Says in words what the library's error means. */
+/* Puts the meaning of the library's error into words. */
 static enum tls_result explain_error(const struct tls *t, int error, char *why)
 {
     switch (error) {
     case MATCH_SUITE_ERROR:
-    case WOLFSSL_ERROR_SYSCALL: /* what 5.9.2 makes of that, since it was no end of the connection */
+    case WOLFSSL_ERROR_SYSCALL: /* 5.9.2 says so; a lost connection was ruled out before */
     case UNSUPPORTED_SUITE:
         (void)snprintf(why, TLS_WHY_SIZE, "no shared cipher suite: see --ciphers");
         break;
@@ -71,7 +71,6 @@ static enum tls_result explain_error(const struct tls *t, int error, char *why)
     return TLS_DISAGREED;
 }
 
-/* Says in words why the handshake failed. */
 enum tls_result explain_failure(struct tls *t, int error, char *why)
 {
     WOLFSSL_ALERT_HISTORY alerts;

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* A bounded cursor: what runs over its end fails and reads as zero from then on. */
+/* A bounded cursor. Reading past its end sets `failed`; from then on it reads zeros. */
 struct cursor {
     const uint8_t *next;
     size_t left;
@@ -26,7 +26,7 @@ static uint32_t take_number(struct cursor *c, size_t bytes)
     return value;
 }
 
-/* A vector with a length field of so many bytes before it, as a cursor of its own. */
+/* Takes a vector that has a length field of length_bytes before it. */
 static struct cursor take_vector(struct cursor *c, size_t length_bytes)
 {
     size_t len = take_number(c, length_bytes);
@@ -51,7 +51,7 @@ static void skip(struct cursor *c, size_t bytes)
     c->left -= bytes;
 }
 
-/* The same for a vector that must not be shorter than `least` bytes. */
+/* Takes a vector that must have at least `least` bytes. */
 static struct cursor take_list(struct cursor *c, size_t length_bytes, size_t least)
 {
     struct cursor list = take_vector(c, length_bytes);
@@ -60,19 +60,19 @@ static struct cursor take_list(struct cursor *c, size_t length_bytes, size_t lea
     return list;
 }
 
-/* True if a list has been read well, and nothing stands behind it where it was. */
+/* True if a list was read without failure, and nothing follows it in `whole`. */
 static bool ends(const struct cursor *list, const struct cursor *whole)
 {
     return !list->failed && !whole->failed && whole->left == 0;
 }
 
-/* RFC 8701 (GREASE): values of the form 0x?A?A mean nothing. */
+/* True for GREASE values, 0x?A?A, which mean nothing (RFC 8701). */
 static bool is_grease(uint32_t value)
 {
     return (value & 0x0f0f) == 0x0a0a && value >> 8 == (value & 0xff);
 }
 
-/* The suites of TLS 1.2 and before that want an ECDSA certificate (RFC 8422, 5289, 7251, 7905). */
+/* True for suites before TLS 1.3 that need an ECDSA certificate (RFC 8422, 5289, 7251, 7905). */
 static bool is_ecdsa_suite(uint32_t suite)
 {
     return (suite >= 0xc006 && suite <= 0xc00a) || suite == 0xc023 || suite == 0xc024 ||
@@ -101,7 +101,7 @@ static void note_suite(struct hello *h, uint32_t suite)
     h->aead_suites = h->ecdsa_aead || h->rsa_aead;
 }
 
-/* RFC 8446 section 4.2.3. What is signed with SHA-1 or MD5 does not count. */
+/* Notes the kind of certificate for a signature scheme (RFC 8446 section 4.2.3). Ignores SHA-1 and MD5. */
 static void note_sigalg(struct hello_kinds *kinds, uint32_t scheme)
 {
     bool sha2 =
@@ -115,7 +115,7 @@ static void note_sigalg(struct hello_kinds *kinds, uint32_t scheme)
         kinds->ecdsa = true;
 }
 
-/* Signature algorithms, of which the library looks at the first `limit` only. */
+/* Takes the signature algorithms; the library looks at the first `limit` only. */
 static bool take_sigalgs(struct hello *h, struct cursor extension, size_t limit)
 {
     struct cursor list = take_list(&extension, 2, 2);
@@ -145,7 +145,7 @@ static void note_version(struct hello *h, uint32_t version)
         h->version_max = (uint16_t)version;
 }
 
-/* Letters in lower case; false if there is a byte that no host name has. */
+/* Copies a name in lower case. Returns false for a byte that no host name has. */
 static bool copy_name(char *out, const uint8_t *name, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
@@ -160,8 +160,8 @@ static bool copy_name(char *out, const uint8_t *name, size_t len)
     return true;
 }
 
-/* RFC 6066 section 3: the first host_name. One that can't be a host's, such as an IPv6 address,
- * counts as none: it reaches neither log nor files. */
+/* Takes the first host_name (RFC 6066 section 3). One that can't be a host's, such as an IPv6 address,
+ * becomes "", so that it reaches neither log nor files. */
 static bool take_name(struct hello *h, struct cursor extension)
 {
     struct cursor list = take_list(&extension, 2, 1);
@@ -179,7 +179,7 @@ static bool take_name(struct hello *h, struct cursor extension)
             return false;
         if (!copy_name(h->name, name.next, name.left))
             h->name[0] = '\0';
-        /* A trailing dot names the same host (RFC 6066 forbids it; some clients send it). */
+        /* Some clients send a trailing dot, which RFC 6066 forbids. It names the same host. */
         size_t len = strlen(h->name);
         if (len > 1 && h->name[len - 1] == '.')
             h->name[len - 1] = '\0';
@@ -187,7 +187,7 @@ static bool take_name(struct hello *h, struct cursor extension)
     return ends(&list, &extension);
 }
 
-/* RFC 7301 section 3.1. The names are kept for the log: as far as they are words. */
+/* Takes the ALPN names (RFC 7301 section 3.1) for the log. A byte that is not printable becomes "?". */
 static bool take_protocols(struct hello *h, struct cursor extension)
 {
     struct cursor list = take_list(&extension, 2, 2);
@@ -212,7 +212,7 @@ static bool take_protocols(struct hello *h, struct cursor extension)
     return ends(&list, &extension);
 }
 
-/* RFC 8446 section 4.2.7. */
+/* Takes the key exchange groups (RFC 8446 section 4.2.7). */
 static bool take_groups(struct hello *h, struct cursor extension)
 {
     struct cursor list = take_list(&extension, 2, 2);
@@ -225,7 +225,7 @@ static bool take_groups(struct hello *h, struct cursor extension)
     return ends(&list, &extension);
 }
 
-/* RFC 8446 section 4.2.1: replaces the field for the version. */
+/* Takes supported_versions, which replaces the field for the version (RFC 8446 section 4.2.1). */
 static bool take_versions(struct hello *h, struct cursor extension)
 {
     struct cursor list = take_list(&extension, 1, 2);
@@ -237,7 +237,7 @@ static bool take_versions(struct hello *h, struct cursor extension)
     return ends(&list, &extension);
 }
 
-/* RFC 8446 section 4.2.11: identities with their ages, then as many binders. */
+/* Takes the identities of pre-shared keys; the binders follow (RFC 8446 section 4.2.11). */
 static bool take_identities(struct hello *h, struct cursor extension)
 {
     struct cursor list = take_vector(&extension, 2);
@@ -249,7 +249,7 @@ static bool take_identities(struct hello *h, struct cursor extension)
         if (identity.left > h->identity_max)
             h->identity_max = identity.left;
     }
-    /* What is wrong with it otherwise is the library's to judge, in TLS 1.3. */
+    /* The library judges the rest, in TLS 1.3. */
     return true;
 }
 
@@ -288,7 +288,7 @@ static bool take_extensions(struct hello *h, struct cursor extensions, size_t si
     return !extensions.failed;
 }
 
-/* A kind of key is of use before TLS 1.3 only if there is a suite for it. */
+/* Clears the kinds of certificate for which the client has no suite; TLS 1.3 suites fit all kinds. */
 static void weigh_kinds(struct hello *h)
 {
     if (!h->has_sigalgs) { /* RFC 5246 section 7.4.1.4.1: the suites alone decide */
@@ -314,7 +314,7 @@ bool hello_parse(struct hello *h, const uint8_t *message, size_t len, size_t sig
     if (take_number(&c, 1) != 1 || take_number(&c, 3) != c.left)
         return false;
     note_version(h, take_number(&c, 2));
-    /* Without supported_versions the client can do all up to this one; how low, it doesn't say. */
+    /* Without supported_versions this is the client's highest version; its lowest is not known. */
     skip(&c, 32);
     struct cursor session = take_vector(&c, 1);
     struct cursor suites = take_list(&c, 2, 2);
@@ -373,7 +373,7 @@ const char *hello_plaintext(const uint8_t *bytes, size_t len)
     static const char *const imap[] = {"CAPABILITY", "LOGIN",  "STARTTLS", "AUTHENTICATE",
                                        "NOOP",       "LOGOUT", "ID",       "SELECT"};
 
-    /* "CAPABILITIES" stands before "CAPA", being longer; ManageSieve's word before both. */
+    /* The table has "CAPABILITY" before "CAPA"; "CAPABILITIES" is NNTP's alone. */
     for (size_t i = 0; i < sizeof openings / sizeof openings[0]; i++)
         if (begins(bytes, len, openings[i].word) &&
             !(begins(bytes, len, "CAPABILITIES") && strcmp(openings[i].protocol, "NNTP") != 0))

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a ClientHello says, before the TLS library sees it: a pure parser of the message (RFC 8446
- * section 4.1.2, RFC 5246 section 7.4.1.2); or which plaintext protocol a client speaks instead.
- */
+/* Reads a ClientHello before the TLS library sees it (RFC 8446 section 4.1.2, RFC 5246 section 7.4.1.2), and
+ * recognises plaintext protocols. Pure. */
 #ifndef POSTERN_HELLO_H
 #define POSTERN_HELLO_H
 
@@ -11,10 +10,10 @@
 
 #define HELLO_NAME_MAX 255
 
-/* More groups than these are not looked at. */
+/* The most groups that are kept. */
 #define HELLO_GROUPS_MAX 512
 
-/* How much of a session ticket is kept: what RFC 5077 calls its key's name. */
+/* Bytes of a session ticket that are kept: the name of its key (RFC 5077 section 4). */
 #define HELLO_TICKET_MAX 16
 
 /* The kinds of certificate that a list of signature algorithms allows. */
@@ -28,41 +27,41 @@ struct hello {
     uint16_t version_max;
     bool has_sigalgs; /* the signature_algorithms extension was there */
     bool rsa;         /* the client can use an RSA certificate: signatures and suites fit */
-    bool ecdsa;       /* ... an ECDSA certificate */
-    bool ed25519;     /* ... an Ed25519 certificate */
-    /* Kinds that only signature algorithms further down the list allow than the TLS library looks. */
+    bool ecdsa;       /* the same for an ECDSA certificate */
+    bool ed25519;     /* the same for an Ed25519 certificate */
+    /* Kinds allowed only by signature algorithms so late in the list that the TLS library ignores them. */
     struct hello_kinds late;
     size_t sigalg_count;
     size_t suite_count; /* of the cipher suites offered */
-    size_t suites_sent; /* the same with the values that are signals, or mean nothing */
+    size_t suites_sent; /* the same, signals and GREASE values included */
     size_t size;        /* of the whole message in bytes */
     size_t session_id_len;
     size_t identity_max; /* the longest identity of a pre-shared key or ticket, TLS 1.3; 0: none */
     uint16_t groups[HELLO_GROUPS_MAX]; /* key exchange groups offered, RFC 8422, 8446 */
     size_t group_count;                /* 0: none named */
-    char alpn[64];   /* the protocols that it offers, with commas between; cut if there are many */
-    bool has_ticket; /* it wants to resume a session, in whatever version */
-    size_t ticket_len;                /* of a session ticket for TLS 1.2; 0: none */
+    char alpn[64]; /* protocols offered, separated by commas; those that do not fit are left out */
+    bool has_ticket;                  /* the client wants to resume a session, in any version */
+    size_t ticket_len;                /* bytes of a session ticket for TLS 1.2; 0: none */
     uint8_t ticket[HELLO_TICKET_MAX]; /* its first bytes */
-    bool wants_staple;                /* it asks for an OCSP response (RFC 6066 section 8) */
-    bool tls13_suites;                /* at least one TLS 1.3 cipher suite */
-    bool aead_suites;                 /* at least one TLS 1.2 suite with ECDHE and an AEAD cipher */
+    bool wants_staple; /* the client asks for an OCSP response (RFC 6066 section 8) */
+    bool tls13_suites; /* at least one TLS 1.3 cipher suite */
+    bool aead_suites;  /* at least one TLS 1.2 suite with ECDHE and an AEAD cipher */
     bool ecdsa_suites; /* at least one TLS 1.2 suite for an ECDSA or Ed25519 certificate */
     bool rsa_suites;   /* at least one TLS 1.2 suite for another certificate */
-    bool ecdsa_aead;   /* ... with ECDHE and an AEAD cipher */
-    bool rsa_aead;
+    bool ecdsa_aead;   /* ecdsa_suites has one with ECDHE and an AEAD cipher */
+    bool rsa_aead;     /* the same for rsa_suites */
 };
 
-/* Reads a whole ClientHello, the header of the message included, for a library that looks at the first
- * `sigalgs` signature algorithms only. Keeps nothing of it. False if it is malformed; *h is filled in
- * only if it is not. */
+/* Reads a whole ClientHello, which begins with the header of the message. `sigalgs` is the number of
+ * signature algorithms that the TLS library looks at. *h keeps no pointer into the message. Returns false if
+ * the message is malformed; then *h has no meaning. */
 bool hello_parse(struct hello *h, const uint8_t *message, size_t len, size_t sigalgs);
 
-/* The plaintext protocol that the bytes look like: "IMAP", "POP3", "SMTP", "LMTP", "ManageSieve",
- * "NNTP", "HTTP", "SSH"; "a plaintext protocol" if none is known. */
+/* Returns the plaintext protocol that the bytes look like: "IMAP", "POP3", "SMTP", "LMTP", "ManageSieve",
+ * "NNTP", "HTTP", "SSH", "PROXY"; "a plaintext protocol" for any other. */
 const char *hello_plaintext(const uint8_t *bytes, size_t len);
 
-/* "TLS 1.2" and so on for a version as on the wire. */
+/* Returns the name of a version as on the wire: "TLS 1.2" for 0x0303. */
 const char *hello_version_name(uint16_t version);
 
 #endif

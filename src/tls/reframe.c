@@ -31,7 +31,7 @@ static bool reserve(struct reframe *r, size_t needed)
     return true;
 }
 
-/* SSL 2.0 has no such header: a length with the highest bit set, 1 for CLIENT-HELLO, a version. */
+/* Recognises an SSL 2.0 header: a length with its highest bit set, 1 for CLIENT-HELLO, a version. */
 static enum reframe_verdict judge_ssl2(const struct reframe *r)
 {
     if (r->header_len < REFRAME_HEADER)
@@ -40,7 +40,7 @@ static enum reframe_verdict judge_ssl2(const struct reframe *r)
                                                                          : REFRAME_PLAINTEXT;
 }
 
-/* What the first record may be instead of a handshake's. */
+/* Judges a first record that is no handshake record. */
 static enum reframe_verdict judge_other_type(const struct reframe *r)
 {
     uint8_t type = r->header[0];
@@ -56,7 +56,7 @@ static enum reframe_verdict judge_other_type(const struct reframe *r)
     return r->header[1] == 3 ? REFRAME_UNEXPECTED : REFRAME_PLAINTEXT;
 }
 
-/* Judges the header byte by byte, so that what is no TLS is told by its first one. */
+/* Judges the header after each byte, so that plaintext is recognised by its first byte. */
 static enum reframe_verdict judge_header(struct reframe *r)
 {
     bool may_be_ccs = r->after_retry && r->len == 0 && r->header[0] == CHANGE_CIPHER_SPEC;
@@ -70,13 +70,13 @@ static enum reframe_verdict judge_header(struct reframe *r)
     r->left = (size_t)r->header[3] << 8 | r->header[4];
     if (r->left > REFRAME_RECORD_MAX)
         return REFRAME_LONG_RECORD;
-    /* RFC 8446 section 5.4: an empty record of a handshake is an unexpected message. */
+    /* RFC 8446 section 5.4 forbids empty handshake records. */
     if (r->left == 0 || (may_be_ccs && r->left != 1))
         return REFRAME_UNEXPECTED;
     return REFRAME_MORE;
 }
 
-/* The length of the message, header included, once that is known; before, that of the header. */
+/* Returns the bytes of the message with its header; of the header alone as long as that is not whole. */
 static size_t message_size(const struct reframe *r)
 {
     if (r->len < MESSAGE_HEADER)
@@ -98,7 +98,7 @@ static enum reframe_verdict judge_message(const struct reframe *r)
     return r->len >= MESSAGE_HEADER && r->len == size ? REFRAME_WHOLE : REFRAME_MORE;
 }
 
-/* Takes the body of a record, or what has come of it; *used grows by what was taken. */
+/* Takes as much of a record's body as has come, and adds that number to *used. */
 static enum reframe_verdict take_body(struct reframe *r, const uint8_t *bytes, size_t len,
                                       size_t *used)
 {
@@ -106,7 +106,7 @@ static enum reframe_verdict take_body(struct reframe *r, const uint8_t *bytes, s
     size_t wanted = message_size(r) - r->len;
 
     if (r->header[0] == CHANGE_CIPHER_SPEC) {
-        /* RFC 8446 appendix D.4: a dummy, to be dropped. */
+        /* RFC 8446 appendix D.4: a dummy record without meaning, which is dropped. */
         *used += 1;
         r->left = 0;
         r->header_len = 0;
@@ -163,7 +163,7 @@ int reframe_finish(struct reframe *r, uint8_t minor, const uint8_t *rest, size_t
 
     if (!reserve(r, total + REFRAME_HEADER + rest_len))
         return -ENOMEM;
-    /* The last first: each moves up by one more header than the one before it. */
+    /* The last record goes first, since each moves up by one header more than the one before it. */
     for (size_t i = records; i-- > 0;) {
         size_t at = i * REFRAME_RECORD_MAX;
         size_t part = r->len - at < REFRAME_RECORD_MAX ? r->len - at : REFRAME_RECORD_MAX;

@@ -8,7 +8,7 @@
 #include <wolfssl/ssl.h>
 
 #ifdef HAVE_SESSION_TICKET
-/* As on the wire; 0 for what is none. */
+/* Returns the session's version as on the wire; 0: unknown. */
 static unsigned version_of(const WOLFSSL *ssl)
 {
     switch (wolfSSL_GetVersion(ssl)) {
@@ -25,7 +25,8 @@ static unsigned version_of(const WOLFSSL *ssl)
     }
 }
 
-/* A sealed ticket in the library's four fields, of which two are larger than what goes into them. */
+/* A sealed ticket in the library's four fields. `iv` and `mac` are larger than our nonce and tag, and end in
+ * zeros. */
 struct fields {
     uint8_t *name; /* WOLFSSL_TICKET_NAME_SZ bytes */
     uint8_t *iv;
@@ -33,6 +34,7 @@ struct fields {
     uint8_t *bytes;
 };
 
+/* Seals the session's state in f->bytes and writes the ticket into the fields. */
 static int seal_ticket(struct resumption *r, unsigned version, const struct fields *f, size_t len,
                        int *out_len)
 {
@@ -67,8 +69,8 @@ static bool is_zero(const uint8_t *bytes, size_t len)
     return len == 0;
 }
 
-/* Is it worth asking? In TLS 1.3 the library comes once for each cipher suite that it has in common
- * with the client, and zeros are what it has left of a ticket that it could not use. */
+/* True if the ticket may be one of ours. In TLS 1.3 the library asks once for each cipher suite shared with
+ * the client, after a failure with zeros in the ticket's place. */
 static bool may_be_ours(const struct resumption *r, const struct fields *f, size_t len)
 {
     return len >= TICKET_TAG_SIZE && len <= TICKET_MAX - TICKET_HEAD_SIZE &&
@@ -78,7 +80,7 @@ static bool may_be_ours(const struct resumption *r, const struct fields *f, size
            is_zero(f->mac + TICKET_TAG_SIZE, WOLFSSL_TICKET_MAC_SZ - TICKET_TAG_SIZE);
 }
 
-/* What can't be opened leads to a full handshake, whyever. */
+/* Opens a ticket. Whatever the reason for a failure, it leads to a full handshake. */
 static int open_ticket(struct resumption *r, unsigned version, const struct fields *f, size_t len,
                        int *out_len)
 {
@@ -103,7 +105,7 @@ static int open_ticket(struct resumption *r, unsigned version, const struct fiel
     *out_len = (int)state.len;
     bool old = state.old;
     explicit_bzero(&state, sizeof state);
-    /* In TLS 1.3 there is a new ticket each time, and the library knows this answer in 1.2 only. */
+    /* RET_CREATE asks for a new ticket, in TLS 1.2 only. TLS 1.3 always gives a new one. */
     return old && version < 0x0304 ? WOLFSSL_TICKET_RET_CREATE : WOLFSSL_TICKET_RET_OK;
 }
 
@@ -126,7 +128,7 @@ void resumption_allow(struct WOLFSSL_CTX *context, struct resumption *r)
     (void)wolfSSL_CTX_set_TicketEncCtx(context, r);
     (void)wolfSSL_CTX_set_TicketHint(context, (int)r->lifetime);
 #ifndef NO_SESSION_CACHE
-    /* The library has a limit of its own: 500 seconds, if it isn't told another one. */
+    /* The library has a limit of its own, 500 seconds by default. */
     (void)wolfSSL_CTX_set_timeout(context, r->lifetime);
 #endif
 #ifdef WOLFSSL_EARLY_DATA
@@ -137,8 +139,8 @@ void resumption_allow(struct WOLFSSL_CTX *context, struct resumption *r)
 
 void resumption_forbid(struct WOLFSSL_CTX *context)
 {
-    /* The library's own callback makes keys of no use to another process; and with any the library
-     * takes offence at a long ticket of another server's. */
+    /* The library's own callback would seal with keys that no other process has. With any callback the
+     * library ends the handshake over a long ticket of another server's. */
     (void)wolfSSL_CTX_set_TicketEncCb(context, NULL);
     (void)wolfSSL_CTX_NoTicketTLSv12(context);
 #ifdef WOLFSSL_TLS13

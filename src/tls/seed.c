@@ -5,11 +5,11 @@
 #include <wolfssl/wolfcrypt/error-crypt.h>
 #include <wolfssl/wolfcrypt/random.h>
 
-/* Takes the place of the library's own function of this name, which opens /dev/urandom: the dynamic
- * linker finds the program's first. The library makes generators in places where no context or device
- * is asked: 5.7.2 one for each certificate in a client's chain, and it refuses the client if that fails.
- * In Debian's builds before 5.9 no call changes where seeds come from. Weak, so that a static library's
- * own wins; `make static` builds one that calls getrandom by itself. */
+/* Replaces the library's function of this name, which opens /dev/urandom: the dynamic linker finds the
+ * program's function first. Registering a device is not enough, since the library also makes generators
+ * that belong to no context or device. 5.7.2 makes one for each certificate in a client's chain, and refuses
+ * the client if that fails. Debian's builds before 5.9 have no call that changes where seeds come from. The
+ * function is weak, so that a static library's own is used; that of `make static` calls getrandom. */
 __attribute__((weak)) int wc_GenerateSeed(OS_Seed *os, byte *seed, word32 sz)
 {
     (void)os;

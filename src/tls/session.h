@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a TLS session consists of; for tls.c and explain.c only. */
+/* Holds the parts of a TLS session; for tls.c and explain.c only. */
 #ifndef POSTERN_TLS_SESSION_H
 #define POSTERN_TLS_SESSION_H
 

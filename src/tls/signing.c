@@ -5,7 +5,7 @@
 #include <wolfssl/ssl.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
-/* All signing callbacks: *size is touched only when it went well. */
+/* Does the work of all signing callbacks. Changes *size only on success. */
 static int sign(struct signing *s, enum sign_as how, const byte *data, word32 len, byte *sig,
                 word32 *size)
 {
@@ -63,8 +63,8 @@ static int sign_rsa_pss(WOLFSSL *ssl, const byte *in, word32 in_len, byte *out, 
     return sign(context, how, in, in_len, out, out_len);
 }
 
-/* wolfSSL would check RSA signatures with a key that it does not have; the vault has checked
- * them. 0 means "verified, don't compare". */
+/* Skips wolfSSL's check of its own RSA signatures, which needs the private key. The vault has checked them
+ * already. 0 means "verified, don't compare". */
 static int check_rsa(WOLFSSL *ssl, byte *sig, word32 sig_len, byte **out, const byte *key,
                      word32 key_len, void *context)
 {

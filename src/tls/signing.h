@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The TLS library's signatures, made by whoever has the key. */
+/* Gets the TLS library's signatures from the owner of the private key. */
 #ifndef POSTERN_SIGNING_H
 #define POSTERN_SIGNING_H
 
@@ -11,17 +11,18 @@
 struct WOLFSSL;
 struct WOLFSSL_CTX;
 
-/* Asks whoever has the key for a signature of at most *sig_len bytes; 0 or a negative errno. */
+/* Signs `data` and sets *sig_len, which comes with the size of sig. Returns 0 or a negative errno. */
 typedef int tls_signer(void *who, enum sign_as how, const uint8_t *data, size_t len, uint8_t *sig,
                        size_t *sig_len);
 
 struct signing {
     tls_signer *sign;
     void *who;
-    int error; /* of the last signature, as a negative errno; 0: none */
+    int error; /* of the last call of `sign`, a negative errno; 0: none */
 };
 
-/* Makes the sessions of a context ask for signatures, and this session ask by `s`. */
+/* Sets the library's callbacks for all sessions of a context; then `s` for one session, for as long as it
+ * lives. */
 void signing_use(struct WOLFSSL_CTX *context);
 void signing_attach(struct WOLFSSL *ssl, struct signing *s);
 

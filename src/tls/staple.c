@@ -13,8 +13,8 @@
 
 #if defined(HAVE_OCSP) && defined(HAVE_CERTIFICATE_STATUS_REQUEST)
 
-/* The library wants an address to fetch from, also for a certificate that names none. It is never
- * used: the answer is at hand. */
+/* The library needs an address to fetch from. Nothing is fetched: give_response() returns the file's
+ * bytes. */
 static const char no_address[] = "http://127.0.0.1/";
 
 bool staple_is_possible(void)
@@ -22,7 +22,7 @@ bool staple_is_possible(void)
     return true;
 }
 
-/* The library's question, answered with the file's bytes. */
+/* Gives the library the file's response where it would fetch one. */
 static int give_response(void *context, const char *url, int url_len, unsigned char *request,
                          int request_len, unsigned char **response)
 {
@@ -32,13 +32,12 @@ static int give_response(void *context, const char *url, int url_len, unsigned c
     (void)url_len;
     (void)request;
     (void)request_len;
-    /* The library only reads them. */
+    /* The library only reads these bytes. */
     *response = (unsigned char *)(uintptr_t)s->response;
     return (int)s->response_len;
 }
 
-/* How long the certificate at der is, by the header of its sequence (X.690 section 8.1.3); 0 if it
- * can't be one. */
+/* Returns the bytes of the certificate at der, by its header (X.690 section 8.1.3); 0 if it is none. */
 static size_t certificate_len(const uint8_t *der, size_t len)
 {
     if (len < 4 || der[0] != 0x30 || der[1] != 0x82)
@@ -47,6 +46,7 @@ static size_t certificate_len(const uint8_t *der, size_t len)
     return whole <= len ? whole : 0;
 }
 
+/* Puts the library's error into words. Returns -EINVAL. */
 static int explain(int error, char *why)
 {
     switch (error) {
@@ -101,8 +101,8 @@ int staple_use(struct WOLFSSL_CTX *context, struct staple *s)
     size_t leaf = certificate_len(s->chain, s->chain_len);
     size_t issuer = certificate_len(s->chain + leaf, s->chain_len - leaf);
 
-    /* The library checks the response again, with the issuer among those that may vouch for others:
-     * so this does not go together with client certificates. */
+    /* The library checks the response again and needs the issuer among its trusted CAs. So stapling must
+     * not be used together with client certificates. */
     if (wolfSSL_CTX_load_verify_buffer(context, s->chain + leaf, (long)issuer,
                                        WOLFSSL_FILETYPE_ASN1) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_EnableOCSP(context, WOLFSSL_OCSP_NO_NONCE | WOLFSSL_OCSP_URL_OVERRIDE) !=

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* OCSP stapling (RFC 6066 section 8) from a file: judged, then shown to clients that ask. Nothing is
- * ever fetched. */
+/* OCSP stapling (RFC 6066 section 8): checks a response from a file and gives it to clients that ask.
+ * Never fetches one. */
 #ifndef POSTERN_STAPLE_H
 #define POSTERN_STAPLE_H
 
@@ -10,8 +10,8 @@
 
 struct WOLFSSL_CTX;
 
-/* An OCSP response for the first certificate of a chain; the bytes are the caller's and have to stay
- * as long as the context. */
+/* An OCSP response for the first certificate of a chain. The caller owns the bytes, which must stay as long
+ * as the context. */
 struct staple {
     const uint8_t *chain; /* DER, leaf first */
     size_t chain_len;
@@ -22,13 +22,13 @@ struct staple {
 /* True if this build of the library can staple. */
 bool staple_is_possible(void);
 
-/* Judges a response: about this certificate, signed by or for its issuer, which has to be in the
- * chain, valid today, and good. Returns 0, or a negative code and in `why` (TLS_WHY_SIZE bytes) the
- * reason in words. */
+/* Checks a response: it must be about this certificate, signed by or for its issuer, valid today, and say
+ * "good". The issuer must be in the chain. Returns 0, or a negative errno with the reason in `why`
+ * (TLS_WHY_SIZE bytes). */
 int staple_check(const struct staple *s, char *why);
 
-/* Makes a context give the response, which has been judged, to clients that ask for it.
- * Returns 0 or a negative code. */
+/* Makes a context give the response to clients that ask for it; staple_check() must have accepted it.
+ * Returns 0 or a negative errno. */
 int staple_use(struct WOLFSSL_CTX *context, struct staple *s);
 
 #endif

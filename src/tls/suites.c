@@ -11,8 +11,8 @@
 
 #define GROUPS_MAX 16
 
-/* TLS 1.3 suites come first whatever the order is: otherwise wolfSSL 5.5 may refuse clients that
- * offer both versions. AES goes before ChaCha20 only where it is done in hardware. */
+/* TLS 1.3 suites come first in every list, or wolfSSL 5.5 may refuse clients that offer both versions. AES
+ * comes before ChaCha20 only if the hardware helps with it. */
 #define TLS13_AES "TLS13-AES128-GCM-SHA256:TLS13-AES256-GCM-SHA384"
 #define TLS13_CHACHA "TLS13-CHACHA20-POLY1305-SHA256"
 #define TLS12_AES                                                                                  \
@@ -23,8 +23,8 @@
 static const char aes_first[] = TLS13_AES ":" TLS13_CHACHA ":" TLS12_AES ":" TLS12_CHACHA;
 static const char chacha_first[] = TLS13_CHACHA ":" TLS13_AES ":" TLS12_CHACHA ":" TLS12_AES;
 
-/* Does the library do AES in hardware? What was compiled in for x86 is used only where the processor
- * turns out to have it, and the library says so; for ARM it is compiled in for processors that do. */
+/* True if the library does AES in hardware. On x86 it asks the processor at run time. An ARM build with
+ * that code needs a processor that has it. */
 static bool has_aes_hardware(void)
 {
 #ifdef WOLFSSL_AESNI
@@ -36,14 +36,14 @@ static bool has_aes_hardware(void)
 #endif
 }
 
-/* Where TLS 1.0 or 1.1 is asked for, what it can do has to be there: CBC with SHA-1. */
+/* TLS 1.0 and 1.1 have no AEAD suites, so CBC with SHA-1 is added for them. */
 #define TLS10_CBC                                                                                  \
     "ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA"
 static const char old_ciphers[] =
     TLS13_CHACHA ":" TLS13_AES ":" TLS12_CHACHA ":" TLS12_AES ":" TLS10_CBC;
 
-/* Key exchange that a quantum computer can't undo (draft-ietf-tls-ecdhe-mlkem): TLS 1.3 only. wolfSSL
- * has it since 5.8, in builds with ML-KEM: Debian's 5.9.2 is one, 5.5.4 and 5.7.2 are none. */
+/* The post-quantum group (draft-ietf-tls-ecdhe-mlkem), for TLS 1.3 only. wolfSSL has it since 5.8, in
+ * builds with ML-KEM. Debian's 5.9.2 is such a build, 5.5.4 and 5.7.2 are not. */
 #define HYBRID "X25519MLKEM768"
 #if defined(WOLFSSL_TLS13) && defined(WOLFSSL_HAVE_MLKEM) && defined(WOLFSSL_PQC_HYBRIDS) &&       \
     defined(HAVE_CURVE25519) && !defined(WOLFSSL_NO_ML_KEM) && !defined(WOLFSSL_NO_ML_KEM_768)
@@ -54,11 +54,10 @@ static const char default_groups[] = HYBRID ":X25519:P-256:P-384";
 static const char default_groups[] = "X25519:P-256:P-384";
 #endif
 
-/* What is no group of the library's: a name that nobody knows, and one that other builds know. */
+/* Results of find_group() for an unknown name, and for a group that this build lacks. */
 enum { GROUP_UNKNOWN = -1, GROUP_MISSING = -2 };
 
-/* wolfSSL's own name for a group comes first, as wolfSSL_get_curve_name() gives it too, but for
- * the NIST curves. */
+/* Names of groups. For each group the name comes first that wolfSSL takes in a list of curves. */
 static const struct {
     const char *name;
     int group;
@@ -81,7 +80,7 @@ static const struct {
 
 #define GROUP_NAMES (sizeof group_names / sizeof group_names[0])
 
-/* The number of a group, or one of those above. */
+/* Returns the number of a group, GROUP_UNKNOWN or GROUP_MISSING. */
 static int find_group(const char *name, size_t len)
 {
     for (size_t i = 0; i < GROUP_NAMES; i++)
@@ -118,8 +117,8 @@ bool suites_have_hybrid(void)
     return HYBRID_GROUP > 0;
 }
 
-/* "X25519:P-256" as numbers. Returns how many; -ENOTSUP for a group that this library lacks, or
- * -EINVAL. */
+/* Turns a list such as "X25519:P-256" into numbers. Returns how many; -ENOTSUP for a group that this
+ * library lacks; else -EINVAL. */
 static int parse_groups(const char *list, int groups[GROUPS_MAX])
 {
     int count = 0;
@@ -140,8 +139,8 @@ static int parse_groups(const char *list, int groups[GROUPS_MAX])
 }
 
 #ifdef OPENSSL_EXTRA
-/* The only way to keep TLS 1.2 from using other groups, where the library has it: there the client's
- * list alone decides otherwise. It takes curves only, which all have lower numbers. */
+/* Forbids TLS 1.2 all other groups; without this the client's list alone decides. The library has no other
+ * way, and only builds with OPENSSL_EXTRA have this one. It takes curves only, so the hybrid is left out. */
 static int forbid_others(WOLFSSL_CTX *context, const int *groups, int count)
 {
     char names[GROUPS_MAX * 12] = "";
@@ -156,12 +155,12 @@ static int forbid_others(WOLFSSL_CTX *context, const int *groups, int count)
                        group_names[n].name);
     }
     if (names[0] == '\0')
-        return 0; /* and who does TLS 1.2 all the same is sent away after the handshake */
+        return 0; /* a client that uses TLS 1.2 nevertheless is refused after the handshake */
     return wolfSSL_CTX_set1_curves_list(context, names) == WOLFSSL_SUCCESS ? 0 : -EINVAL;
 }
 #endif
 
-/* TLS 1.3 uses the first `ranked` of these, TLS 1.2 all. */
+/* Makes TLS 1.3 use the first `ranked` groups, and TLS 1.2 all `count`. */
 static int use_groups(WOLFSSL_CTX *context, int *groups, int ranked, int count)
 {
     if (wolfSSL_CTX_set_groups(context, groups, ranked) != WOLFSSL_SUCCESS)
@@ -190,7 +189,7 @@ static int set_groups(WOLFSSL_CTX *context, const char *list, char *why)
     if (count < 0)
         return -EINVAL;
 #ifdef OPENSSL_EXTRA
-    /* Before the groups are set: from 5.8 on this sets groups, too. */
+    /* This must come before use_groups(), since from 5.8 on it sets groups, too. */
     if (forbid_others(context, groups, count) < 0)
         return -EINVAL;
 #endif
@@ -224,7 +223,7 @@ bool suites_share_group(const char *list, const uint16_t *offered, size_t count)
     int ours = parse_groups(list, groups);
 
     if (ours < 0)
-        return true; /* suites_set() says what is wrong with it */
+        return true; /* suites_set() reports the bad list */
     for (int k = 0; k < ours; k++)
         if (is_offered(groups[k], offered, count))
             return true;
@@ -233,7 +232,7 @@ bool suites_share_group(const char *list, const uint16_t *offered, size_t count)
 
 bool suites_allow_group(const char *list, const char *name)
 {
-    /* The library's names for these differ from everybody else's. */
+    /* find_group() also knows the names that only the library uses. */
     int found = find_group(name, strlen(name));
     int groups[GROUPS_MAX];
     int ours = parse_groups(list, groups);
@@ -249,6 +248,7 @@ bool suites_use_hybrid(const char *groups)
     return suites_have_hybrid() && suites_allow_group(groups, HYBRID);
 }
 
+/* Returns the library's number for a version. */
 static int minimum(unsigned version)
 {
     static const int versions[] = {WOLFSSL_TLSV1, WOLFSSL_TLSV1_1, WOLFSSL_TLSV1_2,
@@ -294,8 +294,8 @@ int suites_check(unsigned version, const char *ciphers, const char *groups, char
 
 const struct suites_limits *suites_limits(void)
 {
-    /* In internal.h: WOLFSSL_MAX_SIGALGO and _SUITE_SZ, two bytes for each, MAX_PSK_ID_LEN and
-     * MAX_HANDSHAKE_SZ. The identity of 5.9.2 is as long as its own longest ticket: 256 and more. */
+    /* These are WOLFSSL_MAX_SIGALGO and WOLFSSL_MAX_SUITE_SZ (two bytes each), MAX_PSK_ID_LEN and
+     * MAX_HANDSHAKE_SZ in internal.h. 5.9.2 allows identities as long as its longest ticket, at least 256. */
     static const struct suites_limits old = {19, 150, 1536, 18462}; /* 5.5.4, 5.7.2 */
     static const struct suites_limits new = {64, 150, 256, 18462};  /* 5.9.2 */
 

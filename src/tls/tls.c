@@ -19,7 +19,7 @@
 
 #define SEED_DEVICE 1
 
-/* Gives seeds, if the library asks for them here. Everything else is left to the library. */
+/* Gives the library seeds. Leaves all other requests to the library. */
 static int seed(int device, wc_CryptoInfo *info, void *context)
 {
     (void)device;
@@ -35,8 +35,7 @@ int tls_start(void)
         wc_CryptoCb_RegisterDevice(SEED_DEVICE, seed, NULL) != 0)
         return -EIO;
 #ifdef OPENSSL_EXTRA
-    /* Children of one parent would all have the same one: so that no call, whatever it is, can ever use
-     * it, there is none. */
+    /* Children of one parent would share this generator's state. It is freed, so that no call can use it. */
     wolfSSL_RAND_Cleanup();
 #endif
     return 0;
@@ -49,8 +48,8 @@ static int refuse_certificate(int error, char *why)
     return -EINVAL;
 }
 
-/* Has the library take a decoy for the certificate's key. To be called when the callbacks that sign are
- * set: from 5.7.2 on the library compares a key with the certificate unless there are some. */
+/* Loads a decoy instead of the certificate's key. Call it after signing_use(): without signing callbacks the
+ * library compares key and certificate, from 5.7.2 on. */
 static int use_decoy(WOLFSSL_CTX *context, const uint8_t *chain, size_t len, char *why)
 {
     struct decoy d;
@@ -62,7 +61,7 @@ static int use_decoy(WOLFSSL_CTX *context, const uint8_t *chain, size_t len, cha
         return -EINVAL;
     }
 #ifndef WOLFSSL_ASN_TEMPLATE
-    /* The older decoder (Debian's 5.5.4) loses the public half. There no key at all does as well. */
+    /* The older decoder (Debian's 5.5.4) loses the public half. That version needs no key at all. */
     if (d.has_public_half)
         return 0;
 #endif
@@ -90,11 +89,11 @@ static int make_context(struct tls *t, const struct tls_setup *setup, char *why)
     }
     (void)wolfSSL_CTX_SetDevId(t->context, SEED_DEVICE);
 #ifdef OPENSSL_EXTRA
-    /* Otherwise the library asks ten times more where there is nothing to read yet. */
+    /* With this mode the library reads ten times more when nothing is there yet. */
     (void)wolfSSL_CTX_clear_mode(t->context, SSL_MODE_AUTO_RETRY);
 #endif
-    /* The first flight in one piece: in several, what the client answers to the first may be an alert
-     * that is read after the rest could not be sent any more. */
+    /* Sends the first flight in one piece. If it were several, a client might answer the first with an
+     * alert and close. Then sending the rest would fail before the alert is read. */
     (void)wolfSSL_CTX_set_group_messages(t->context);
     int rc = suites_set(t->context, setup->version_min, setup->ciphers, setup->groups, why);
     if (rc < 0)
@@ -117,12 +116,12 @@ static int make_context(struct tls *t, const struct tls_setup *setup, char *why)
     rc = clientcert_new(&t->client, t->context, &setup->client, why);
     t->transport.client = t->client;
     if (rc == 0)
-        *why = '\0'; /* of a CA that is left out, --check tells */
+        *why = '\0'; /* only --check reports a CA that is left out */
     return rc;
 }
 
-/* RFC 7301 section 3.2: who offers only what is not spoken here is sent away, so that what was meant
- * for another protocol can't be served by this one. */
+/* Sets the ALPN protocols. Refuses a client that offers only others (RFC 7301 section 3.2), so that
+ * messages meant for another protocol are never served by this one. */
 static int set_protocols(struct tls *t, const char *names, char *why)
 {
     size_t len = strlen(names);
@@ -169,7 +168,7 @@ int tls_new(struct tls **made, int in, int out, const struct tls_setup *setup, c
     if (rc < 0)
         goto fail;
     clientcert_watch(t->client, t->ssl);
-    /* The exporter needs the handshake's secrets a little longer. */
+    /* tls_take_facts() needs the handshake's secrets for the exporter. */
     wolfSSL_KeepArrays(t->ssl);
     *made = t;
     return 0;
@@ -178,7 +177,7 @@ fail:
     return rc;
 }
 
-/* Waits until the client can go on: for its bytes, and while records are queued for room. */
+/* Waits for bytes of the client if `reading`, and for room to send if records are queued. */
 static enum tls_result wait_for_client(const struct tls *t, bool reading, int watch,
                                        io_time deadline, char *why)
 {
@@ -207,7 +206,7 @@ enum tls_result tls_handshake(struct tls *t, int watch, io_time deadline, char *
         int done = wolfSSL_accept(t->ssl);
         int error = done == WOLFSSL_SUCCESS ? 0 : wolfSSL_get_error(t->ssl, done);
         if (error != 0 && error != WOLFSSL_ERROR_WANT_READ) {
-            (void)tls_flush(t); /* the alert, if there is one */
+            (void)tls_flush(t); /* may send an alert */
             return explain_failure(t, error, why);
         }
         int rc = tls_flush(t);

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What a session is made from. The caller owns all that it points to. */
 struct tls_setup {
     unsigned version_min;    /* 0x0303: TLS 1.2 */
     const char *ciphers;     /* NULL: the default */
@@ -23,13 +24,14 @@ struct tls_setup {
     size_t offered_count;
     const uint8_t *chain; /* DER certificates one behind the other, leaf first */
     size_t chain_len;
-    const uint8_t
-        *staple; /* an OCSP response that has been judged; it must stay, as the chain, until */
-    size_t staple_len;    /* tls_free(); 0: none */
-    const char *alpn;     /* protocols accepted, with commas between; NULL: ALPN is ignored */
-    const uint8_t *first; /* bytes of the client that have been read already; they must stay */
-    size_t first_len;     /* where they are until the handshake is done */
-    int limit_alert;      /* if the library can't take them: the alert to send; 0: its own */
+    /* An OCSP response that staple_check() has accepted; chain and staple must stay until tls_free(). */
+    const uint8_t *staple;
+    size_t staple_len; /* 0: none */
+    const char *alpn;  /* protocols accepted, separated by commas; NULL: ALPN is ignored */
+    /* Bytes of the client that were read already; they must stay until the handshake is done. */
+    const uint8_t *first;
+    size_t first_len;
+    int limit_alert; /* the alert to send if the library refuses them; 0: the library's own */
     struct clientcert_setup client;
     tls_signer *sign;
     void *signer;
@@ -38,47 +40,49 @@ struct tls_setup {
 
 struct tls;
 
-/* Starts the library; to be called while files can still be opened: builds with OpenSSL's names read
- * /dev/urandom for a generator that postern never uses, and that is thrown away here. May be called
- * before a fork, and again behind it at little cost. Returns 0 or -EIO. */
+/* Starts the library. Call it while files can still be opened: builds with OPENSSL_EXTRA read /dev/urandom
+ * for a generator that postern never uses, and that is freed here. May be called before a fork, and again
+ * after it at little cost. Returns 0 or -EIO. */
 int tls_start(void);
 
-/* Makes context and object for one connection on non-blocking descriptors, which stay the
- * caller's. Returns 0 and *t, which tls_free() frees; or a negative errno and in `why` (TLS_WHY_SIZE
- * bytes) the reason in words. */
+/* Makes a session for one connection on non-blocking descriptors, which the caller still owns. Returns 0 and
+ * sets *t, which tls_free() frees. Else returns a negative errno with the reason in `why` (TLS_WHY_SIZE
+ * bytes). */
 int tls_new(struct tls **t, int in, int out, const struct tls_setup *setup, char *why);
 
-/* Does the handshake; `why` has TLS_WHY_SIZE bytes. */
+/* Does the handshake until the deadline. Stops when `watch` becomes readable. `why` (TLS_WHY_SIZE bytes) gets
+ * the reason of a failure. */
 enum tls_result tls_handshake(struct tls *t, int watch, io_time deadline, char *why);
 
-/* True if the client's last ClientHello has had no answer at all, not even an alert. */
+/* True if nothing was sent since the client's last ClientHello, not even an alert. */
 bool tls_is_silent(const struct tls *t);
 
-/* Fills in what the handshake agreed on, all but the name; then gives back the memory that only
- * the handshake needed. False if the session must not begin: the library has not judged the client's
- * certificate. */
+/* Fills in what the handshake agreed on, except the server name; then frees the memory that only the
+ * handshake needed. Returns false if the session must not begin, since the client's certificate was not
+ * verified. */
 bool tls_take_facts(struct tls *t, struct facts *facts);
 
-/* Decrypted bytes: more than 0; 0 after the client's close_notify; -EAGAIN; -EPIPE: the client's
- * end of the connection came without close_notify; -ECONNRESET; -ENOMEM; -EPROTO. */
+/* Reads decrypted bytes. Returns how many; 0 after the client's close_notify; -EAGAIN; -EPIPE if the client
+ * closed without close_notify; -ECONNRESET; -ENOMEM; -EPROTO for a broken record. */
 ssize_t tls_read(struct tls *t, void *buf, size_t len);
 
-/* Takes len bytes, at most TLS_RECORD_MAX, and sends as much as the descriptor takes; the rest goes
- * out with tls_flush(). To be called only while tls_flush() has nothing left.
- * Returns 0 or a negative errno. */
+/* Encrypts len bytes, at most TLS_RECORD_MAX. Sends as much as the descriptor takes; tls_flush() sends the
+ * rest. Call it only when tls_flush() has returned 0. Returns 0 or a negative errno. */
 #define TLS_RECORD_MAX 16384
 int tls_write(struct tls *t, const void *buf, size_t len);
 
-/* Sends what is left of earlier records: 0 when nothing is left, -EAGAIN, or another errno. */
+/* Sends what is left of earlier records. Returns 0 when nothing is left, -EAGAIN, or another negative
+ * errno. */
 int tls_flush(struct tls *t);
 
-/* True if tls_read() may be called now: bounds what a client can make us queue by asking for
- * answers (KeyUpdate) that it doesn't read. */
+/* True if tls_read() may be called now. Limits the queue for a client that asks for answers (KeyUpdate) and
+ * does not read them. */
 bool tls_may_read(const struct tls *t);
 
-/* Queues close_notify, to be sent by tls_flush(). */
+/* Queues close_notify; tls_flush() sends what could not be sent at once. */
 void tls_close(struct tls *t);
 
+/* Frees a session; NULL is allowed. The descriptors stay open. */
 void tls_free(struct tls *t);
 
 #endif

@@ -12,11 +12,11 @@
 #include <wolfssl/options.h>
 #include <wolfssl/ssl.h>
 
-#define READ_BUDGET ((size_t)256 * 1024) /* bytes; one call gives no data after so many only */
-#define QUEUE_MAX ((size_t)64 * 1024)    /* more than this unsent is an error */
+#define READ_BUDGET ((size_t)256 * 1024) /* most bytes read in one call before it returns */
+#define QUEUE_MAX ((size_t)64 * 1024)    /* more bytes unsent than this are an error */
 #define QUEUE_STOP_READING ((size_t)32 * 1024)
 
-/* Notes that the client has left: n as io_receive() gave it. */
+/* Notes that the client left. n is io_receive()'s result. Returns the library's code for it. */
 static int lose_client(struct transport *t, ssize_t n)
 {
     t->ended = true;
@@ -26,7 +26,7 @@ static int lose_client(struct transport *t, ssize_t n)
     return WOLFSSL_CBIO_ERR_CONN_RST;
 }
 
-/* Has the library read these bytes next. */
+/* Makes the library read these bytes next. Returns true. */
 static bool give_first(struct transport *t, const struct reframe *r)
 {
     t->refused = REFRAME_WHOLE;
@@ -35,7 +35,7 @@ static bool give_first(struct transport *t, const struct reframe *r)
     return true;
 }
 
-/* Judges bytes where the second ClientHello has to come. Returns true if they are for the library. */
+/* Reads bytes of the second ClientHello. Returns true if the library can read it now. */
 static bool take_second(struct transport *t, const uint8_t *bytes, size_t len)
 {
     struct reframe *r = &t->second;
@@ -46,27 +46,28 @@ static bool take_second(struct transport *t, const uint8_t *bytes, size_t len)
     if (t->refused == REFRAME_MORE)
         return false;
     t->retrying = false;
-    if (t->refused == REFRAME_ALERT) /* the library's to explain: its type was the last byte used */
+    if (t->refused ==
+        REFRAME_ALERT) /* the library handles alerts; the record's type was the last byte used */
         return reframe_finish(r, 3, bytes + used - 1, len - used + 1) == 0 && give_first(t, r);
     if (t->refused == REFRAME_PLAINTEXT || t->refused == REFRAME_SSL2)
         t->refused = REFRAME_UNEXPECTED;
     if (t->refused == REFRAME_WHOLE &&
         !hello_parse(&h, reframe_message(r), r->len, suites_limits()->sigalgs))
         t->refused = REFRAME_BAD;
-    /* The library wants the version 3.3 in a record that comes after its own (RFC 8446 section 5.1 has
-     * nobody look at it). */
+    /* In a record after its own the library insists on version 3.3, which RFC 8446 section 5.1 says to
+     * ignore. */
     if (t->refused == REFRAME_WHOLE && reframe_finish(r, 3, bytes + used, len - used) < 0)
         t->refused = REFRAME_NO_MEMORY;
     return t->refused == REFRAME_WHOLE && give_first(t, r);
 }
 
 /* Reads the second ClientHello, after a HelloRetryRequest (RFC 8446 section 4.1.4). Returns 0 when it is
- * there, or what the library is to be told. */
+ * whole, or a negative code for the library. */
 static int read_second(struct transport *t)
 {
     uint8_t bytes[2048];
 
-    if (t->first_len > 0) { /* came with the first one */
+    if (t->first_len > 0) { /* these bytes came with the first ClientHello */
         size_t len = t->first_len;
         t->first_len = 0;
         if (take_second(t, t->first, len))
@@ -89,6 +90,7 @@ static int read_second(struct transport *t)
     return WOLFSSL_CBIO_ERR_WANT_READ;
 }
 
+/* Gives the library bytes of the client: those read before, then those of the descriptor. */
 static int receive(WOLFSSL *ssl, char *buf, int size, void *context)
 {
     struct transport *t = context;
@@ -106,8 +108,8 @@ static int receive(WOLFSSL *ssl, char *buf, int size, void *context)
         t->first_len -= n;
         return (int)n;
     }
-    /* The library reads on by itself as long as there is nothing for us, but what it answers has to
-     * go somewhere. */
+    /* The library reads on until it has data for us. Its answers fill the queue meanwhile, so reading
+     * stops here if that is full. */
     if (!transport_may_read(t) || t->budget == 0)
         return WOLFSSL_CBIO_ERR_WANT_READ;
     ssize_t n = io_receive(t->in, buf, (size_t)size);
@@ -120,6 +122,7 @@ static int receive(WOLFSSL *ssl, char *buf, int size, void *context)
     return n == -EAGAIN ? WOLFSSL_CBIO_ERR_WANT_READ : lose_client(t, n);
 }
 
+/* Appends bytes to the queue. Returns 0, -ENOBUFS or -ENOMEM. */
 static int enqueue(struct transport *t, const uint8_t *bytes, size_t len)
 {
     if (t->queue_len == 0)
@@ -143,8 +146,8 @@ static int enqueue(struct transport *t, const uint8_t *bytes, size_t len)
     return 0;
 }
 
-/* Gives an alert that is not encrypted yet the code that the library would not choose: for certificates
- * it knows a few only, and what it can't take itself is not the client's fault. */
+/* Corrects the code of a plaintext alert. For certificates the library knows few codes. For its own limits it
+ * blames the client. */
 static void choose_alert(const struct transport *t, uint8_t *record, size_t len)
 {
     int alert = t->answered ? clientcert_alert(t->client) : t->limit_alert;
@@ -153,7 +156,7 @@ static void choose_alert(const struct transport *t, uint8_t *record, size_t len)
         record[6] = (uint8_t)alert;
 }
 
-/* RFC 8446 section 4.1.3: a ServerHello with this random is a HelloRetryRequest. */
+/* True for a HelloRetryRequest: a ServerHello with this random (RFC 8446 section 4.1.3). */
 static bool is_retry(const uint8_t *record, size_t len)
 {
     static const uint8_t random[32] = {0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11,
@@ -166,7 +169,7 @@ static bool is_retry(const uint8_t *record, size_t len)
            memcmp(record + at, random, sizeof random) == 0;
 }
 
-/* Notes what kind of answer the client gets. */
+/* Notes whether a record is a HelloRetryRequest, a ServerHello or an alert. */
 static void note_answer(struct transport *t, const uint8_t *record, size_t len)
 {
     bool retry = !t->answered && is_retry(record, len);
@@ -178,8 +181,8 @@ static void note_answer(struct transport *t, const uint8_t *record, size_t len)
     t->answered = t->answered || (!retry && record[0] != 21);
 }
 
-/* The library never has to wait: what the descriptor doesn't take at once is queued here. So an
- * answer that a read provokes can't get mixed up with a write that was begun before. */
+/* Sends the library's bytes and queues the rest, so that the library never waits. Otherwise an answer that
+ * a read causes could interrupt a write that was begun before. */
 static int transmit(WOLFSSL *ssl, char *buf, int size, void *context)
 {
     struct transport *t = context;
@@ -254,8 +257,8 @@ bool transport_may_read(const struct transport *t)
     return t->queue_len < QUEUE_STOP_READING;
 }
 
-/* A TLS 1.3 client that rejects our certificate may have no keys yet to encrypt its alert with; the
- * library, which has, stops at that record's header. Returns the alert's code or -1. */
+/* A TLS 1.3 client that rejects our certificate may send its alert before it has keys. The library expects
+ * an encrypted record and stops at the header, so the alert's two bytes are still unread. */
 int transport_read_alert(const struct transport *t)
 {
     static const uint8_t alert_of_two[] = {21, 3, 3, 0, 2};

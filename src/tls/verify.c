@@ -23,22 +23,22 @@
 #define NOT_VERSION_3 "not of X.509 version 3 (made without any extension)"
 #define CHAIN_MAX 6 /* certificates that a client may send */
 
-/* For a path that is too long 5.5.4 sends bad_certificate, but 5.7.2 and 5.9.2 unknown_ca, unless that is
- * passed over: then bad_certificate, for the next certificate, which is always refused. */
+/* A too long path must get the alert bad_certificate. 5.7.2 and 5.9.2 send unknown_ca unless verify()
+ * accepts the fault; then they send bad_certificate for the next certificate, which it always refuses. */
 #define PATH_LENGTH_IS_UNKNOWN_CA (LIBWOLFSSL_VERSION_HEX >= 0x05007000)
 
 struct clientcert {
     enum client_cert mode;
     enum client_name part;
-    bool verified;
-    int alert;
+    bool verified;          /* the client's certificate is accepted */
+    int alert;              /* for a refused client; 0: the library's choice */
     char why[TLS_WHY_SIZE]; /* "" until a certificate was refused */
     struct client_facts facts;
 };
 
-/* What the library's verification has found. Builds that imitate OpenSSL report some of it by OpenSSL's
- * numbers, which are positive. Those of dates differ (5.5.4: 14 and 13; 5.7.2 and 5.9.2: 10 and 9), so
- * dates are looked at in the certificate. */
+/* Faults that the library finds. Builds with OPENSSL_EXTRA report some by OpenSSL's numbers, which are
+ * positive (`imitated`). Those for dates differ (5.5.4: 14 and 13; 5.7.2 and 5.9.2: 10 and 9). So
+ * name_fault() compares the dates itself. */
 static const struct {
     int error;
     int imitated;
@@ -71,7 +71,7 @@ static const struct {
 
 #define FAULTS (sizeof faults / sizeof faults[0])
 
-/* Notes which certificate of the chain was refused and why; the first reason stays. */
+/* Notes which certificate of the chain is refused and why. Keeps the first reason. */
 static void refuse(struct clientcert *c, const WOLFSSL_X509_STORE_CTX *store, int depth, int alert,
                    const char *reason)
 {
@@ -89,7 +89,7 @@ static void refuse(struct clientcert *c, const WOLFSSL_X509_STORE_CTX *store, in
                    depth > 0 ? "in its chain, " : "", other, depth > 0 ? ": " : "", reason);
 }
 
-/* Puts the detail in the place of %s in the words, if they have one. */
+/* Copies the words, with the detail in the place of their %s, if there is one. */
 static void put_detail(char *text, size_t size, const char *words, const char *detail)
 {
     const char *gap = strstr(words, "%s");
@@ -100,7 +100,7 @@ static void put_detail(char *text, size_t size, const char *words, const char *d
         (void)snprintf(text, size, "%.*s%s%s", (int)(gap - words), words, detail, gap + 2);
 }
 
-/* The library only says that it knows no issuer; the client may have shown one that is none. */
+/* True if the client sent the issuer of `bad`, but it is no CA. The library only says "no issuer". */
 static bool has_false_issuer(const WOLFSSL_X509_STORE_CTX *store, const struct certificate *bad)
 {
     struct certificate other;
@@ -122,7 +122,7 @@ static size_t find_fault(int error)
     return i;
 }
 
-/* The number of the fault that the library means; FAULTS if it means none of them. */
+/* Returns the row of the fault for the library's error; FAULTS if there is none. */
 static size_t name_fault(int error, const struct certificate *bad)
 {
     time_t now = time(NULL);
@@ -135,8 +135,8 @@ static size_t name_fault(int error, const struct certificate *bad)
     return i;
 }
 
-/* Puts the library's verdict on the certificate at this depth into words. Returns faults[].error, or
- * the library's own. */
+/* Notes the library's reason for refusing the certificate at this depth. Returns faults[].error, or the
+ * library's error if that is in no row. */
 static int refuse_fault(struct clientcert *c, const WOLFSSL_X509_STORE_CTX *store, int depth)
 {
     struct certificate bad = {.version = 0};
@@ -166,8 +166,8 @@ static int refuse_fault(struct clientcert *c, const WOLFSSL_X509_STORE_CTX *stor
     return faults[i].error;
 }
 
-/* Refuses a certificate that is no issuer at its place above another one. From 5.7.2 on the library
- * ends the handshake over it without a word to us. False if there is nothing to refuse. */
+/* Refuses a CA's certificate that must not sign the one below it. From 5.7.2 on the library ends the
+ * handshake for that without asking us. Returns false if there is nothing to refuse. */
 static bool refuse_issuer(struct clientcert *c, const WOLFSSL_X509_STORE_CTX *store, int depth)
 {
     struct certificate one, below;
@@ -183,7 +183,7 @@ static bool refuse_issuer(struct clientcert *c, const WOLFSSL_X509_STORE_CTX *st
     return true;
 }
 
-/* What the library lets pass and can be forged. Returns the reason or NULL. */
+/* Returns a reason to refuse a certificate that could be forged, or NULL. The library accepts these. */
 static const char *judge_strength(const struct certificate *one, bool leaf)
 {
     if (one->weak_signature && (leaf || !one->self_issued))
@@ -193,7 +193,7 @@ static const char *judge_strength(const struct certificate *one, bool leaf)
     return NULL;
 }
 
-/* ... and what is for something else. */
+/* Returns a reason to refuse a certificate that is not for clients, or NULL. The library accepts these. */
 static const char *judge_use(const struct certificate *one, bool leaf)
 {
     if (one->version != 3)
@@ -253,8 +253,8 @@ static bool waits_for_alert(int error, int depth)
     return PATH_LENGTH_IS_UNKNOWN_CA && error == ASN_PATHLEN_INV_E && depth > 0;
 }
 
-/* The library asks this for each fault that it finds and, last, for the client's own certificate, be
- * there one or not. 0 refuses. */
+/* The library's callback for each fault that it finds. The last call is for the client's own certificate,
+ * even if there is none. Returns 0 to refuse. */
 static int verify(int good, WOLFSSL_X509_STORE_CTX *store)
 {
     struct clientcert *c = store->userCtx;
@@ -273,21 +273,22 @@ static int verify(int good, WOLFSSL_X509_STORE_CTX *store)
     if (!good || c->why[0] != '\0')
         return 0;
     if (depth > 0)
-        return !refuse_issuer(c, store, depth); /* the rest comes in judge_chain() */
+        return !refuse_issuer(c, store, depth); /* judge_chain() checks the rest */
     c->verified = judge_chain(c, store);
     return c->verified;
 }
 
-/* Without its OpenSSL layer the library has accepted certificates that it should not: with critical
- * extensions that it does not know, or longer than it looks. */
+/* Builds without OPENSSL_EXTRA accept certificates that they should refuse: those with unknown critical
+ * extensions, and those longer than the library reads. */
 #if defined(WOLFSSL_ALWAYS_VERIFY_CB) && defined(OPENSSL_EXTRA)
 
+/* Sets the context up for mode and trust. Returns 0, or a negative errno with the reason in `why`. */
 static int prepare(WOLFSSL_CTX *context, const struct clientcert_setup *setup, char *why)
 {
     bool require = setup->mode == CLIENT_CERT_REQUIRE;
     int mode = WOLFSSL_VERIFY_PEER | (require ? WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
 
-    /* First, since CAs are verified only where somebody will be. */
+    /* This comes first: the library verifies CAs only if it will verify peers. */
     wolfSSL_CTX_set_verify(context, mode, verify);
     if (wolfSSL_CTX_mutual_auth(context, require) != 0 ||
         wolfSSL_CTX_SetMinRsaKey_Sz(context, RSA_BITS_MIN) != WOLFSSL_SUCCESS) {
