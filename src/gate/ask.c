@@ -7,13 +7,13 @@
 #include <errno.h>
 #include <string.h>
 
-#define OVERHEAD 64 /* bytes of a message besides what it carries */
+#define OVERHEAD 64 /* bytes of a message besides its content */
 #define SIGNATURE_MAX 1024
 #define TEXT_MAX 536 /* bytes of a line for the log; the monitor cuts it at fewer */
 
 _Static_assert(WISH_NAME_MAX >= HELLO_NAME_MAX, "a server name fits into a request");
 
-/* Notes what went wrong, and returns it. */
+/* Notes a failure in *a and returns it. */
 static enum asked fail(struct ask *a, enum asked failure, int error)
 {
     a->failure = failure;
@@ -21,7 +21,7 @@ static enum asked fail(struct ask *a, enum asked failure, int error)
     return failure;
 }
 
-/* For a negative errno of message_send() or message_receive(). */
+/* Notes and returns the failure for a negative errno of message_send() or message_receive(). */
 static enum asked fail_to_speak(struct ask *a, int error)
 {
     return error == -EPIPE ? fail(a, ASK_STOP, 0) : fail(a, ASK_FAILED, error);
@@ -31,7 +31,7 @@ static enum asked fail_to_speak(struct ask *a, int error)
 static enum asked receive(struct ask *a, enum message_type wanted, struct message_reader *r,
                           uint8_t *buf, size_t size)
 {
-    /* That a handler has exited which is being stopped anyway is no news. */
+    /* While a handler is started or stopped, EVENT_HANDLER_EXITED is about the old one. */
     bool about_handler = wanted == ANS_HANDLER || wanted == ANS_HANDLER_STOPPED;
     int rc;
 
@@ -47,7 +47,7 @@ static enum asked receive(struct ask *a, enum message_type wanted, struct messag
     return r->type == wanted ? ASK_OK : fail(a, ASK_STOP, 0);
 }
 
-/* A message under construction, and room for its answer. */
+/* A request, and the buffer for request and answer. */
 struct exchange {
     struct message_writer w;
     struct message_reader r;
@@ -55,7 +55,7 @@ struct exchange {
     size_t size;
 };
 
-/* Begins a request, whose answer may take as much room in buf. */
+/* Begins a request in buf, which later gets the answer. */
 static void begin(struct exchange *e, uint8_t *buf, size_t size, enum message_type type)
 {
     e->buf = buf;
@@ -71,6 +71,7 @@ static enum asked exchange(struct ask *a, struct exchange *e, enum message_type 
     return rc < 0 ? fail_to_speak(a, rc) : receive(a, wanted, &e->r, e->buf, e->size);
 }
 
+/* Checks that the answer was read to its end. */
 static enum asked finish(struct ask *a, const struct exchange *e)
 {
     return message_complete(&e->r) ? ASK_OK : fail(a, ASK_FAILED, -EBADMSG);
@@ -94,6 +95,7 @@ enum asked ask_go(struct ask *a, bool *tls, struct ticket_names *names)
     return message_complete(&r) ? ASK_OK : fail(a, ASK_STOP, 0);
 }
 
+/* Returns the best suites that a client can use with a kind of key. */
 static enum fit fit_of(const struct hello *h, bool usable, bool aead)
 {
     bool tls13 = h->version_max >= 0x0304 && h->tls13_suites;
@@ -186,7 +188,7 @@ enum asked ask_open(struct ask *a, unsigned version, const struct ticket *ticket
     return result;
 }
 
-/* Asks for a handler by a request that has been written. */
+/* Sends a request that is written already, and takes the handler's descriptors from the answer. */
 static enum asked ask_handler(struct ask *a, struct exchange *e, struct handler_ends *ends)
 {
     enum asked result = exchange(a, e, ANS_HANDLER);
@@ -227,7 +229,7 @@ enum asked ask_stop_handler(struct ask *a)
 
     begin(&e, buf, sizeof buf, REQ_STOP_HANDLER);
     enum asked result = exchange(a, &e, ANS_HANDLER_STOPPED);
-    a->handler_exited = false; /* that was the one which is stopped */
+    a->handler_exited = false; /* it was about the handler that is now stopped */
     return result;
 }
 
@@ -257,7 +259,7 @@ int tell_left_lobby(const struct ask *a)
     return message_send(a->monitor, &w, NULL, 0);
 }
 
-/* Sends a line for the log, with a number before it. */
+/* Sends a number and a line for the log. */
 static int tell_line(const struct ask *a, enum message_type type, uint64_t number, const char *text)
 {
     uint8_t buf[TEXT_MAX + OVERHEAD];

@@ -22,7 +22,7 @@ void gate_note(const struct gate *g, enum gravity gravity, const char *format, .
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    /* If the monitor is gone, nobody is left to tell. */
+    /* Without the monitor there is no log, so this result does not matter. */
     (void)tell_note(&g->ask, gravity, text);
 }
 
@@ -42,7 +42,7 @@ enum order gate_order(struct gate *g)
     return order;
 }
 
-/* Reports the end, and returns the exit status. */
+/* Reports the ending. Returns the exit status. */
 static int report(const struct gate *g, enum ending ending)
 {
     const struct end_report end = {g->lost_monitor ? ENDING_SYSTEM : ending, g->in, g->out,
@@ -56,7 +56,7 @@ static int report(const struct gate *g, enum ending ending)
     return rc < 0 && rc != -EPIPE ? EX_OSERR : EX_OK;
 }
 
-/* Tells what clients do wrong, or what nobody meant to be a session, from our own errors. */
+/* Lowers the gravity where the client is the cause: its faults, and connections that were never sessions. */
 static enum gravity gravity_of(enum ending ending, enum gravity gravity)
 {
     switch (ending) {
@@ -87,7 +87,7 @@ _Noreturn void gate_end(struct gate *g, enum ending ending, enum gravity gravity
     tls_free(g->tls);
     if (g->lingers)
         io_linger(g->c->in, g->c->out, io_deadline(LINGER_SECONDS));
-    /* The handler still holds copies of the socket: the client shall see it closed all the same. */
+    /* The handler holds copies of the socket, so closing ours is not enough for the client to see the end. */
     if (g->took_socket)
         (void)shutdown(g->c->out, SHUT_RDWR);
     int status = report(g, ending);

@@ -33,6 +33,7 @@ static enum order take_order(void *gate)
     return gate_order(gate);
 }
 
+/* Traces the handler's first bytes. */
 static void first_bytes(void *gate)
 {
     const struct gate *g = gate;
@@ -42,7 +43,7 @@ static void first_bytes(void *gate)
 }
 
 #ifdef POSTERN_TEST
-/* Test builds only: what a gate that has been taken over might try. */
+/* Tries what an attacker in the gate might try; in test builds only. */
 static void try_to_break_out(struct gate *g, bool late)
 {
     char text[200];
@@ -52,7 +53,7 @@ static void try_to_break_out(struct gate *g, bool late)
 }
 #endif
 
-/* Gives up what only lobby and handshake needed. */
+/* Narrows the jail: drops what only lobby and handshake needed. */
 static void narrow_jail(struct gate *g)
 {
     struct jail_report report;
@@ -89,7 +90,7 @@ static _Noreturn void relay(struct gate *g, const struct relay_client *ops, void
 
     if (ops == &client_tls && g->dialect != NULL)
         r.greeting = g->dialect->greeting;
-    memory_trim_stack(); /* the handshake was the deepest there is */
+    memory_trim_stack(); /* nothing later needs as much stack as the handshake */
     narrow_jail(g);
     trace_begin(&g->trace);
     int rc = relay_run(&r);
@@ -97,7 +98,7 @@ static _Noreturn void relay(struct gate *g, const struct relay_client *ops, void
     g->in += r.in;
     g->out += r.out;
     g->overstayed = r.overstayed;
-    g->lingers = false; /* the relay has said goodbye */
+    g->lingers = false; /* relay_run() closed the client's end */
     if (r.refused)
         gate_note(g, GRAVITY_ERROR,
                   "the handler's greeting can't be used after STARTTLS (PREAUTH, or no greeting at "
@@ -110,7 +111,7 @@ static _Noreturn void relay(struct gate *g, const struct relay_client *ops, void
                                           : "");
 }
 
-/* Sends close_notify to a client that nobody can be relayed to. */
+/* Sends close_notify to a client for which there is no handler. */
 static void close_unserved(const struct gate *g)
 {
     io_time deadline = io_deadline(CLOSE_SECONDS);
@@ -121,7 +122,7 @@ static void close_unserved(const struct gate *g)
             return;
 }
 
-/* Answers a UCSPI-TLS handler's request. */
+/* Answers a UCSPI-TLS handler's request for TLS, and returns its descriptors. */
 static struct handler_ends answer_ucspi(struct gate *g, const struct facts *facts)
 {
     int rc = ucspi_begin(g->ucspi, &g->c->client, &g->c->server, facts);
@@ -134,7 +135,7 @@ static struct handler_ends answer_ucspi(struct gate *g, const struct facts *fact
         "cannot give the handler the environment that it asked for on SSLCTLFD: %s", strerror(-rc));
 }
 
-/* Reports the facts of the handshake, and gets the handler's descriptors. */
+/* Reports the facts of the handshake. Returns the handler's descriptors. */
 static struct handler_ends get_handler(struct gate *g, const struct facts *facts)
 {
     struct handler_ends ends = {-1, -1};
@@ -146,7 +147,7 @@ static struct handler_ends get_handler(struct gate *g, const struct facts *facts
     gate_end_unanswered(g, result, "get the handler from the monitor");
 }
 
-/* TLS from the client's first byte to the end of the session. */
+/* Does the handshake and relays. */
 static _Noreturn void serve_tls(struct gate *g)
 {
     struct facts facts = {.version = ""};
@@ -155,7 +156,7 @@ static _Noreturn void serve_tls(struct gate *g)
     relay(g, &client_tls, g->tls, get_handler(g, &facts));
 }
 
-/* The lobby's requests. A failure of the system's is told here. */
+/* The functions of struct lobby_gate. They log failures of the system. */
 
 static enum asked lobby_start(void *gate, int *to, int *from)
 {
@@ -199,7 +200,7 @@ static void lobby_note(void *gate, enum gravity gravity, const char *text)
     gate_note(gate, gravity, "%s", text);
 }
 
-/* STARTTLS: plaintext first. */
+/* Runs the lobby; then TLS, or the relay in plaintext. */
 static _Noreturn void serve_lobby(struct gate *g, bool tls)
 {
     const struct lobby_gate host = {g,           lobby_start, lobby_stop,
@@ -233,12 +234,12 @@ static _Noreturn void serve_lobby(struct gate *g, bool tls)
     serve_tls(g);
 }
 
-/* Ends with the handler, which will never ask for TLS. */
+/* Waits for the end of a UCSPI-TLS handler that can't ask for TLS any more, and ends with it. */
 static _Noreturn void wait_for_handler(struct gate *g)
 {
     enum order order = ORDER_GO_ON;
 
-    (void)tell_left_lobby(&g->ask); /* a monitor that is gone is noticed below */
+    (void)tell_left_lobby(&g->ask); /* io_wait() below notices if the monitor is gone */
     activation_close(g->c);
     ucspi_close(g->ucspi);
     while (order == ORDER_GO_ON) {
@@ -252,14 +253,14 @@ static _Noreturn void wait_for_handler(struct gate *g)
              GRAVITY_DETAIL, "%s", "");
 }
 
-/* UCSPI-TLS: the handler has the plaintext to itself and says when TLS shall begin. */
+/* Waits until a UCSPI-TLS handler asks for TLS; until then the handler alone uses the socket. */
 static _Noreturn void serve_ucspi(struct gate *g)
 {
     enum order order = ORDER_GO_ON;
     enum ucspi_result result = UCSPI_WATCH;
     int error = 0;
 
-    g->lingers = false; /* the socket is the handler's until it asks for TLS */
+    g->lingers = false; /* until then gate_end() must not touch the socket */
     while (result == UCSPI_WATCH && order == ORDER_GO_ON) {
         result = ucspi_wait(g->ucspi, g->ask.monitor, &error);
         if (result == UCSPI_WATCH)
@@ -285,7 +286,7 @@ static _Noreturn void serve_ucspi(struct gate *g)
     serve_tls(g);
 }
 
-/* It is the handler's, and may hold secrets of its own: nothing here needs it. */
+/* Wipes the environment. It is meant for the handler and may hold secrets; the gate needs none of it. */
 static void forget_environment(void)
 {
     for (char **entry = environ; entry != NULL && *entry != NULL; entry++)
@@ -293,7 +294,7 @@ static void forget_environment(void)
     environ = NULL;
 }
 
-/* Reads the PROXY header: from here on both processes know the client by what it says. */
+/* Reads the PROXY header, and gives gate and monitor the addresses in it. */
 static void take_header(struct gate *g)
 {
     struct proxy_header h;
@@ -310,7 +311,8 @@ static void take_header(struct gate *g)
         gate_end_unanswered(g, ASK_STOP, "");
 }
 
-/* All that still needs files, names or many descriptors. */
+/* Does what is impossible inside the jail: host name, descriptors, the TLS library. Returns 0 or a negative
+ * errno. */
 static int prepare(struct gate *g, const struct jail *j)
 {
     int keep[] = {g->c->in, g->c->out, g->ask.monitor, j->root, -1, -1, -1};
@@ -325,11 +327,11 @@ static int prepare(struct gate *g, const struct jail *j)
         (void)snprintf(g->host, sizeof g->host, "%s", g->o->name);
     else if (gethostname(g->host, sizeof g->host - 1) != 0)
         (void)snprintf(g->host, sizeof g->host, "localhost");
-    /* Not even standard error is left: the log is the monitor's alone. */
+    /* Standard error goes, too: only the monitor writes the log. */
     rc = io_blank_standard(true, true);
     if (rc == 0)
         rc = io_close_others(keep, sizeof keep / sizeof keep[0]);
-    /* A UCSPI-TLS handler shares these, and expects them blocking. */
+    /* A UCSPI-TLS handler shares the socket and expects it to block. */
     if (rc == 0 && g->ucspi == NULL)
         rc = io_set_nonblocking(g->c->in, true);
     if (rc == 0 && g->ucspi == NULL)
@@ -341,7 +343,7 @@ static int prepare(struct gate *g, const struct jail *j)
     return rc == 0 ? tls_start() : rc;
 }
 
-/* Locks this process in. */
+/* Enters the jail. */
 static void enter_jail(struct gate *g, struct jail *j)
 {
     struct jail_report report;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The gate: the process that strangers talk to. Jail, lobby, handshake, facts, relay. */
+/* The gate: the process that talks to clients. It enters the jail, then runs lobby, handshake and relay. */
 #ifndef POSTERN_GATE_H
 #define POSTERN_GATE_H
 
@@ -9,8 +9,8 @@
 #include "x509/trust.h"
 #include "start/ucspi_ends.h"
 
-/* Serves one connection from inside the jail and reports over `monitor` what happened. `ucspi`: our ends of
- * a UCSPI-TLS handler's descriptors, or NULL. Never returns: the process ends here. */
+/* Serves one connection from inside the jail, and reports to `monitor`. `ucspi`: our ends of a UCSPI-TLS
+ * handler's descriptors, or NULL. Ends the process. */
 _Noreturn void gate_run(struct connection *c, const struct options *o, struct jail *j, int monitor,
                         struct ucspi *ucspi, struct trust *trust);
 

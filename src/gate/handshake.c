@@ -14,15 +14,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What is needed until the handshake is done. */
+/* Memory that only the handshake needs. */
 struct attempt {
     struct opening opening;
     uint8_t chain[MESSAGE_MAX];
     io_time deadline;
 };
 
-/* True if a UCSPI-TLS handler has exited before anybody could be relayed to it. The monitor's word about
- * it may have been heard already, or has only been announced. */
+/* True if a UCSPI-TLS handler exited before the handshake was done. Reads the monitor's order first if one
+ * is waiting. */
 static bool has_lost_handler(struct gate *g, enum ending ending)
 {
     if (g->ucspi == NULL)
@@ -33,6 +33,7 @@ static bool has_lost_handler(struct gate *g, enum ending ending)
     return g->ask.handler_exited;
 }
 
+/* Ends the process with an outcome. */
 static _Noreturn void fail(struct gate *g, const struct outcome *o)
 {
     if (has_lost_handler(g, o->ending))
@@ -41,7 +42,7 @@ static _Noreturn void fail(struct gate *g, const struct outcome *o)
     gate_end(g, o->ending, o->gravity, "%s", o->text);
 }
 
-/* The same for a client that has had no answer yet. */
+/* Sends the outcome's alert to a client that had no answer yet; then ends the process. */
 static _Noreturn void answer_and_fail(struct gate *g, const struct outcome *o)
 {
     if (o->alert != 0)
@@ -49,7 +50,7 @@ static _Noreturn void answer_and_fail(struct gate *g, const struct outcome *o)
     fail(g, o);
 }
 
-/* What the TLS side is told of a request: 0, or the negative errno that its reason names. */
+/* Returns a request's result as an errno for the TLS library's callbacks: 0 or negative. */
 static int to_library(const struct ask *a, enum asked result)
 {
     if (result == ASK_OK)
@@ -83,8 +84,8 @@ static int open_ticket(void *gate, unsigned version, const struct ticket *ticket
     return to_library(&g->ask, ask_open(&g->ask, version, ticket, state));
 }
 
-/* A ticket of another server's that is longer than the TLS library's own would end the handshake, if
- * tickets were on. */
+/* True if tickets can be on for this client. With tickets on, the library ends the handshake over another
+ * server's ticket that is longer than its own. */
 static bool may_give_tickets(const struct gate *g, const struct hello *h)
 {
     return g->tickets.count > 0 &&
@@ -92,13 +93,13 @@ static bool may_give_tickets(const struct gate *g, const struct hello *h)
             (h->ticket_len >= TICKET_HEAD_SIZE && ticket_names_have(&g->tickets, h->ticket)));
 }
 
-/* Leaves out an OCSP response that is not wanted or not good. */
+/* Drops an OCSP response that the client did not ask for, or that fails the check. */
 static void judge_staple(const struct gate *g, const struct hello *h, struct chain_answer *c)
 {
     const struct staple s = {c->chain.at, c->chain.len, c->staple.at, c->staple.len};
     char why[TLS_WHY_SIZE];
 
-    /* Who signs our responses would be believed about clients. */
+    /* Stapling makes the library trust our issuer, also for client certificates. */
     if (g->o->client_cert != CLIENT_CERT_OFF || !h->wants_staple)
         c->staple.len = 0;
     if (c->staple.len == 0 || staple_check(&s, why) == 0)
@@ -107,7 +108,7 @@ static void judge_staple(const struct gate *g, const struct hello *h, struct cha
     gate_note(g, GRAVITY_ERROR, "--ocsp: response not shown to the client: %s", why);
 }
 
-/* Answers the ClientHello with an alert when there is no certificate for its client. */
+/* Sends an alert to a client for which there is no certificate; then ends the process. */
 static _Noreturn void refuse(struct gate *g, const struct hello *h, enum chain_verdict verdict)
 {
     struct outcome outcome = {.ending = ENDING_CONFIGURATION};
@@ -142,7 +143,7 @@ static void check_groups(struct gate *g, const struct hello *h)
     fail(g, &outcome);
 }
 
-/* Asks for the chain that fits; it stays in a->chain. */
+/* Asks for the chain that fits. Its bytes stay in a->chain. */
 static struct chain_answer get_chain(struct gate *g, struct attempt *a)
 {
     struct outcome outcome = {.ending = ENDING_SIGTERM};
@@ -201,7 +202,7 @@ static void run(struct gate *g, struct attempt *a, struct facts *facts)
     enum tls_result result = tls_handshake(g->tls, g->ask.monitor, a->deadline, why);
 
     if (result != TLS_DONE && (g->ask.failure == ASK_STOP || g->ask.failure == ASK_HANDLER_EXITED))
-        result = TLS_STOPPED; /* not the signature failed, but the monitor wants the end */
+        result = TLS_STOPPED; /* the monitor wants the end; no signature failed */
     if (result != TLS_DONE) {
         reason_failed(h, result, why, g->o, &outcome);
         if (tls_is_silent(g->tls))
@@ -212,7 +213,7 @@ static void run(struct gate *g, struct attempt *a, struct facts *facts)
     if (!tls_take_facts(g->tls, facts))
         gate_end(g, ENDING_HANDSHAKE, GRAVITY_ERROR,
                  "handshake failed: the client's certificate was not verified");
-    /* Builds of the library that can't forbid a group to TLS 1.2 get no further than here. */
+    /* Some builds of the library can't forbid TLS 1.2 a group, so it is checked here. */
     if (facts->group[0] != '\0' && !suites_allow_group(g->o->groups, facts->group)) {
         reason_no_group(&outcome);
         fail(g, &outcome);

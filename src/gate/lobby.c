@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A client must not flood the log: a line for each verb that is refused, but for few that are no login;
- * the rest is counted. */
+/* True if the refusal of a verb gets a line in the log: once for each verb, and fewer for verbs that are no
+ * login. Counts the other refusals, so that a client can't flood the log. */
 static bool is_worth_a_line(struct lobby *l, const char *verb, bool login)
 {
     size_t most = login ? LOBBY_TOLD_MAX : LOBBY_TOLD_MAX / 3;
@@ -27,6 +27,7 @@ static bool is_worth_a_line(struct lobby *l, const char *verb, bool login)
     return true;
 }
 
+/* Logs how many refusals got no line. */
 static void tell_refusals(const struct lobby *l)
 {
     char text[80];
@@ -36,8 +37,8 @@ static void tell_refusals(const struct lobby *l)
         lobby_log(l, GRAVITY_NOTE, text);
 }
 
-/* CVE-2011-0411: what stands behind STARTTLS was put there by somebody else than the client, to be
- * taken for what it will say inside TLS. */
+/* Answers STARTTLS. Closes if bytes follow it: an attacker may have put them there, to be read as the
+ * client's first words inside TLS (CVE-2011-0411). */
 static enum lobby_step start_tls(struct lobby *l, const struct command *c)
 {
     if (lobby_has_more(l)) {
@@ -46,7 +47,7 @@ static enum lobby_step start_tls(struct lobby *l, const struct command *c)
             "plaintext behind STARTTLS: an injection attack (CVE-2011-0411): connection closed");
         return lobby_end(l, ENDING_PROTOCOL);
     }
-    /* RFC 3207 knows of no TLS amid a transaction: the monitor has been told that there will be none. */
+    /* RFC 3207 has no TLS inside a transaction, and the monitor was told that there will be none. */
     if (l->setting.mail)
         return lobby_after_write(l, lobby_say(l, SAY_NO_TLS, c));
     if (!l->setting.tls) {
@@ -64,7 +65,7 @@ static enum lobby_step start_tls(struct lobby *l, const struct command *c)
     return lobby_say(l, SAY_BEGIN_TLS, c) < 0 ? lobby_end(l, ENDING_LEFT) : STEP_TLS;
 }
 
-/* Logs a refusal: the verb alone, never what the client sent with it. */
+/* Logs a refusal with the verb alone, never with the client's bytes. */
 static void note_refusal(struct lobby *l, const struct command *c)
 {
     char text[200];
@@ -83,7 +84,7 @@ static enum lobby_step refuse(struct lobby *l, enum occasion occasion, const str
     return lobby_after_write(l, lobby_say(l, occasion, c));
 }
 
-/* Data follows that nobody has asked for. */
+/* Closes since data follows that nobody asked for. */
 static enum lobby_step close_unasked(struct lobby *l, const struct command *c)
 {
     if (c->login)
@@ -93,6 +94,7 @@ static enum lobby_step close_unasked(struct lobby *l, const struct command *c)
     return lobby_say_end(l, SAY_TOO_LONG, NULL, ENDING_PROTOCOL);
 }
 
+/* Does what the ruling says about the line just read. */
 static enum lobby_step obey(struct lobby *l)
 {
     size_t len = lobby_trim_line_end(l->line, l->line_len);
@@ -121,8 +123,8 @@ static enum lobby_step obey(struct lobby *l)
     return close_unasked(l, &c);
 }
 
-/* Counts a command; those of a mail transaction have a time each, and their number is the handler's
- * to bound. */
+/* Counts a command; true if there were too many. In a mail transaction restarts the deadline instead: the
+ * handler limits the number there. */
 static bool is_too_many(struct lobby *l)
 {
     if (!l->setting.mail)
@@ -131,6 +133,7 @@ static bool is_too_many(struct lobby *l)
     return false;
 }
 
+/* Greets the client, or starts the handler and sends its greeting. */
 static enum lobby_step greet(struct lobby *l)
 {
     static const struct command connection = {.kind = COMMAND_GREETING, .tag = ""};

@@ -19,7 +19,6 @@ void lobby_log(const struct lobby *l, enum gravity gravity, const char *text)
     l->host->note(l->host->gate, gravity, text);
 }
 
-/* The system has refused something; `what` completes "cannot". */
 enum lobby_step lobby_end_system(struct lobby *l, const char *what, int error)
 {
     char text[160];
@@ -29,7 +28,6 @@ enum lobby_step lobby_end_system(struct lobby *l, const char *what, int error)
     return lobby_end(l, ENDING_SYSTEM);
 }
 
-/* The next step after a write to the client. */
 enum lobby_step lobby_after_write(struct lobby *l, int rc)
 {
     if (rc == -ENOMEM || rc == -ENOBUFS || rc == -EMSGSIZE)
@@ -37,7 +35,6 @@ enum lobby_step lobby_after_write(struct lobby *l, int rc)
     return rc < 0 ? lobby_end(l, ENDING_LEFT) : STEP_ON;
 }
 
-/* What the client sees is in this order, whole: a client that doesn't read gets no second answer. */
 int lobby_send(struct lobby *l, const char *bytes, size_t len)
 {
     l->sent += len;
@@ -53,7 +50,6 @@ int lobby_say(struct lobby *l, enum occasion occasion, const struct command *c)
     return out.full ? -EMSGSIZE : lobby_send(l, buf, out.len);
 }
 
-/* Says the last thing there is to say. */
 enum lobby_step lobby_say_end(struct lobby *l, enum occasion occasion, const struct command *c,
                               enum ending ending)
 {
@@ -61,13 +57,14 @@ enum lobby_step lobby_say_end(struct lobby *l, enum occasion occasion, const str
     return lobby_end(l, ending);
 }
 
-/* Takes len bytes that io_peek() has shown: those behind the line's end stay in the kernel. */
+/* Reads len bytes that io_peek() has shown; those after the line's end stay in the kernel. Returns false if
+ * they are gone. */
 static bool take(const struct lobby *l, char *buf, size_t len)
 {
     return l->no_peek || io_read(l->in, buf, len) == (ssize_t)len;
 }
 
-/* NUL and a CR that no LF follows have no place in any of these protocols. */
+/* True if there is no NUL, and no CR without an LF after it. None of the protocols allows these. */
 static bool is_clean(const char *line, size_t len)
 {
     for (size_t i = 0; i < len; i++)
@@ -76,6 +73,7 @@ static bool is_clean(const char *line, size_t len)
     return true;
 }
 
+/* Waits for the client's bytes, an order or the deadline. LINE_READ: try again. */
 static enum line_result wait_for_client(struct lobby *l)
 {
     int rc = io_wait(l->in, POLLIN, l->watch, l->deadline);
@@ -98,7 +96,7 @@ static enum line_result wait_for_client(struct lobby *l)
     }
 }
 
-/* True if what there is of a line begins a login that may bring a long SASL response. */
+/* True if the line begins a login that may have a long SASL response. */
 static bool may_be_long(const struct lobby *l)
 {
     struct command c;
@@ -107,7 +105,6 @@ static bool may_be_long(const struct lobby *l)
     return ruling_allows_login(&l->setting, &c) && c.kind == COMMAND_MECHANISM;
 }
 
-/* Reads one line of at most `most` bytes, up to its LF and not a byte further, into l->line. */
 enum line_result lobby_read_line(struct lobby *l, size_t most)
 {
     l->line_len = 0;
@@ -138,7 +135,7 @@ enum line_result lobby_read_line(struct lobby *l, size_t most)
     return LINE_TOO_LONG;
 }
 
-/* What the handler said last before it exited. */
+/* Reads the last bytes of a handler that exited into l->reply. */
 static void read_rest(struct lobby *l)
 {
     while (l->reply_len < sizeof l->reply) {
@@ -150,10 +147,10 @@ static void read_rest(struct lobby *l)
     }
 }
 
-/* What came has bytes that no line may have. */
+/* Logs a line with forbidden bytes. */
 static void complain_of_bytes(const struct lobby *l)
 {
-    /* A TLS record with a handshake message (RFC 8446 section 5.1). */
+    /* These two bytes begin a TLS record with a handshake message (RFC 8446 section 5.1). */
     if (l->line_len > 1 && l->line[0] == 22 && l->line[1] == 3)
         lobby_log(l, GRAVITY_CLIENT,
                   "client begins TLS at once, but here it has to say STARTTLS first");
@@ -162,7 +159,6 @@ static void complain_of_bytes(const struct lobby *l)
                   "client sent a NUL or a bare CR before TLS: connection closed");
 }
 
-/* Ends the lobby since there is no line. */
 enum lobby_step lobby_end_without_line(struct lobby *l, enum line_result result)
 {
     switch (result) {
@@ -195,7 +191,6 @@ enum lobby_step lobby_end_without_line(struct lobby *l, enum line_result result)
     }
 }
 
-/* True if bytes of the client are there already. */
 bool lobby_has_more(struct lobby *l)
 {
     struct pollfd p = {.fd = l->in, .events = POLLIN};

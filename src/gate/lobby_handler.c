@@ -8,7 +8,6 @@
 #include <poll.h>
 #include <string.h>
 
-/* Starting or stopping the handler failed. */
 enum lobby_step lobby_handler_failed(struct lobby *l, const struct command *c, enum asked result)
 {
     static const enum ending endings[] = {[ASK_NOTHING] = ENDING_NO_HANDLER,
@@ -27,16 +26,16 @@ void lobby_close_handler(struct lobby *l)
     io_close(&l->to_handler);
 }
 
-/* What came of reading the handler's answer, or writing to it. */
+/* The result of reading the handler's answer, or of writing to the handler. */
 enum answer_result {
     ANSWER_READ,
-    ANSWER_ENDED, /* the handler has closed its end */
-    ANSWER_LATE,
-    ANSWER_MISPLACED, /* it has no place before TLS, or no end */
+    ANSWER_ENDED,     /* the handler closed its end */
+    ANSWER_LATE,      /* the deadline is over */
+    ANSWER_MISPLACED, /* not allowed before TLS, or too long */
     ANSWER_FAILED     /* the system failed: l->error */
 };
 
-/* Sorts what io_wait(), io_read() or io_write_all() says of the handler. */
+/* Turns a result of io_wait(), io_read() or io_write_all() that is no success into an answer_result. */
 static enum answer_result answer_failed(struct lobby *l, ssize_t error)
 {
     if (error == -ETIMEDOUT)
@@ -47,8 +46,7 @@ static enum answer_result answer_failed(struct lobby *l, ssize_t error)
     return ANSWER_FAILED;
 }
 
-/* Reads until the handler's next line is whole, which l->reply begins with then; *len is its length with
- * the line end. */
+/* Reads until l->reply begins with a whole line. *len is its length, line end included. */
 static enum answer_result handler_line(struct lobby *l, size_t *len)
 {
     for (;;) {
@@ -71,7 +69,7 @@ static enum answer_result handler_line(struct lobby *l, size_t *len)
     }
 }
 
-/* Ends the lobby since the handler's answer is not whole. */
+/* Answers, logs and ends the lobby since the handler gave no usable answer. `r` may be NULL. */
 static enum lobby_step no_answer(struct lobby *l, const struct reply *r, enum answer_result result)
 {
     if (r != NULL && r->preauth)
@@ -96,7 +94,6 @@ static enum lobby_step no_answer(struct lobby *l, const struct reply *r, enum an
                                                : ENDING_TIMEOUT_LOBBY);
 }
 
-/* Passes the handler's whole answer to command c on, edited. */
 enum lobby_step lobby_pass_answer(struct lobby *l, const struct command *c)
 {
     char buf[LOBBY_REPLY_MAX + LOBBY_SAY_MAX];
@@ -125,13 +122,13 @@ static enum lobby_step write_handler(struct lobby *l, const char *bytes, size_t 
     return rc < 0 ? no_answer(l, NULL, answer_failed(l, rc)) : STEP_ON;
 }
 
-/* Gives the line that has just been read to the handler. */
+/* Sends the line just read to the handler. */
 static enum lobby_step pass_line(struct lobby *l)
 {
     return write_handler(l, l->line, l->line_len);
 }
 
-/* Gives the first n bytes of what the handler has said to the client as they are. */
+/* Sends the first n bytes of l->reply to the client unchanged. Returns 0 or -EPIPE. */
 static int pass_raw(struct lobby *l, size_t n)
 {
     if (lobby_send(l, l->reply, n) < 0)
@@ -141,8 +138,8 @@ static int pass_raw(struct lobby *l, size_t n)
     return 0;
 }
 
-/* Gives up a SASL exchange in the client's place: what it said is not for the handler, which might take
- * it for a command. */
+/* Cancels a SASL exchange in the client's place. The handler does not get the client's line, which it might
+ * take for a command. */
 static enum lobby_step cancel_response(struct lobby *l)
 {
     lobby_log(l, GRAVITY_NOTE,
@@ -150,8 +147,8 @@ static enum lobby_step cancel_response(struct lobby *l)
     return write_handler(l, l->dialect->cancel, strlen(l->dialect->cancel));
 }
 
-/* The client's answer to a challenge: one line, or two where the first announces the text of the
- * second. Nobody gets the first before the second is there and is as long as it should be. */
+/* Sends the client's response to a challenge to the handler. In some dialects a first line announces the
+ * length of a second one. Then the handler gets both only when the second has that length. */
 static enum lobby_step pass_response(struct lobby *l)
 {
     char head[16];
@@ -176,7 +173,7 @@ static enum lobby_step pass_response(struct lobby *l)
     return write_handler(l, head, head_len) == STEP_ON ? pass_line(l) : STEP_END;
 }
 
-/* The client goes on in plaintext; what it says may still be looked at. */
+/* Tells the monitor that the client stays in plaintext. In a mail transaction commands are still read. */
 static enum lobby_step leave(struct lobby *l)
 {
     enum asked result = l->host->leave(l->host->gate);
@@ -184,8 +181,8 @@ static enum lobby_step leave(struct lobby *l)
     return result == ASK_OK ? STEP_RELAY : lobby_handler_failed(l, NULL, result);
 }
 
-/* The handler has said yes. A mail transaction has begun, in which commands are looked at until the
- * message comes; or the lobby is left. */
+/* Acts on the handler's yes. COMMAND_MAIL begins a mail transaction, in which commands are read until the
+ * message comes. Any other command leaves the lobby. */
 static enum lobby_step after_yes(struct lobby *l, const struct command *c)
 {
     bool mail = c->kind == COMMAND_MAIL && !l->setting.passwords;
@@ -201,13 +198,11 @@ static enum lobby_step after_yes(struct lobby *l, const struct command *c)
     return step;
 }
 
-/* A command that leaves the lobby if the handler says yes to it. Until then the lobby is not left:
- * a refused login must not open the way for one that the policy forbids. */
 enum lobby_step lobby_try_to_leave(struct lobby *l, struct command *c)
 {
     char tag[DIALECT_TAG_MAX];
 
-    /* A SASL exchange brings other lines into l->line, while the tag is still needed. */
+    /* c->tag points into l->line, which a SASL exchange overwrites. */
     memcpy(tag, c->tag, c->tag_len);
     c->tag = tag;
     enum lobby_step step = pass_line(l);

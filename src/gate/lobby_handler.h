@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The lobby's handler: gets the client's commands, and its answers are read and passed on. */
+/* Speaks with the handler before TLS: sends it commands, and its answers to the client. */
 #ifndef POSTERN_LOBBY_HANDLER_H
 #define POSTERN_LOBBY_HANDLER_H
 
 #include "gate/lobby_client.h"
 
-/* Ends the lobby since starting or stopping the handler, or leaving the lobby, gave `result`. `c` is the
- * command to be answered, or NULL. */
+/* Ends the lobby since starting or stopping the handler, or leaving the lobby, failed with `result`. `c` is
+ * the command to answer, or NULL. */
 enum lobby_step lobby_handler_failed(struct lobby *l, const struct command *c, enum asked result);
 
 /* Closes the handler's descriptors, if they are open. */
@@ -19,12 +19,13 @@ enum lobby_step lobby_pass_answer(struct lobby *l, const struct command *c);
  * lobby after COMMAND_QUIT. */
 enum lobby_step lobby_pass_command(struct lobby *l, const struct command *c);
 
-/* The same for a command that leaves the lobby, or begins a mail transaction, if the handler says yes.
- * Until then the lobby is not left: a refused login must not open the way for one that the policy forbids.
- * c->tag points into this function's memory afterwards. */
+/* Sends the line just read, which is command `c`, to the handler, and its challenges and answer to the
+ * client. If the handler says yes, leaves the lobby, or begins a mail transaction. It does not leave before
+ * that, since after a refused login the client could try one that the policy forbids. c->tag is invalid
+ * afterwards. */
 enum lobby_step lobby_try_to_leave(struct lobby *l, struct command *c);
 
-/* Leaves the lobby, then sends the handler the line that has just been read. */
+/* Leaves the lobby, then sends the handler the line just read. */
 enum lobby_step lobby_leave_at_once(struct lobby *l);
 
 #endif

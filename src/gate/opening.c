@@ -25,7 +25,7 @@ static void tell(struct outcome *outcome, enum ending ending, enum gravity gravi
     va_end(arguments);
 }
 
-/* The value of --starttls for a protocol; NULL if there is none. */
+/* Returns the value of --starttls for a protocol, or NULL. */
 static const char *dialect_of(const char *protocol)
 {
     static const char *const dialects[][2] = {
@@ -39,6 +39,7 @@ static const char *dialect_of(const char *protocol)
     return NULL;
 }
 
+/* Explains a client that speaks a plaintext protocol. */
 static void explain_plaintext(const struct opening *o, const struct options *options,
                               struct outcome *outcome)
 {
@@ -65,7 +66,7 @@ static void explain_plaintext(const struct opening *o, const struct options *opt
              "handshake failed: client speaks %s, not TLS", protocol);
 }
 
-/* Why there is no ClientHello: what came is something else. */
+/* Explains bytes that are no ClientHello. */
 static void explain_verdict(const struct opening *o, enum reframe_verdict verdict,
                             const struct options *options, struct outcome *outcome)
 {
@@ -79,7 +80,7 @@ static void explain_verdict(const struct opening *o, enum reframe_verdict verdic
     outcome->alert = reframe_alert(verdict);
 }
 
-/* Why there is no ClientHello: nothing more came. */
+/* Explains why no whole ClientHello came. `error` is a negative errno. */
 static void explain_silence(const struct opening *o, int error, const struct options *options,
                             struct outcome *outcome)
 {
@@ -103,10 +104,10 @@ static void explain_silence(const struct opening *o, int error, const struct opt
                          : "client left before it had sent a whole ClientHello (a port scan?)");
 }
 
-/* Receives once: what has come is added to the ClientHello. Returns 0 or a negative errno. */
+/* Receives once and adds the bytes to the ClientHello. Returns 0 or a negative errno. */
 static int receive(struct opening *o, int in, enum reframe_verdict *verdict)
 {
-    /* What is no TLS is told by its first bytes: these stay together, however slowly they come. */
+    /* Plaintext is recognised by its first bytes, so these are kept together even if they come one by one. */
     size_t keep = o->frame.len == 0 && o->len < REFRAME_HEADER ? o->len : 0;
     ssize_t n = io_receive(in, o->bytes + keep, sizeof o->bytes - keep);
     size_t used;
@@ -153,7 +154,7 @@ void opening_free(struct opening *o)
     reframe_free(&o->frame);
 }
 
-/* Why there is no PROXY header: what came is something else, or malformed. */
+/* Explains bytes that are no PROXY header, or a malformed one. */
 static void explain_header(const struct proxy_header *h, enum proxy_verdict verdict,
                            const uint8_t *bytes, size_t len, struct outcome *outcome)
 {
@@ -172,7 +173,7 @@ static void explain_header(const struct proxy_header *h, enum proxy_verdict verd
     reframe_free(&frame);
 }
 
-/* ... or nothing more came. */
+/* Explains why no whole PROXY header came. `error` is a negative errno. */
 static void explain_no_header(size_t len, int error, const struct options *options,
                               struct outcome *outcome)
 {
@@ -209,7 +210,7 @@ bool opening_read_proxy(struct proxy_header *h, int in, int watch, io_time deadl
             error = -EPIPE;
         } else {
             verdict = proxy_parse(h, bytes, len + (size_t)n);
-            /* As long as more is missing, all that is there belongs to it. */
+            /* While the header is not whole, all bytes belong to it. */
             size_t belongs = verdict == PROXY_OK ? h->len - len : (size_t)n;
             if (!no_peek && io_receive(in, bytes + len, belongs) != (ssize_t)belongs)
                 error = -EPIPE;

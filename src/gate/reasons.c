@@ -26,14 +26,14 @@ static void tell(struct outcome *outcome, enum ending ending, enum gravity gravi
     va_end(arguments);
 }
 
-/* What in a legal ClientHello the TLS library can't take, and how much of it there is. Only asked for when
- * it has refused one. */
+/* The limit of the TLS library that a legal ClientHello exceeds: words before and after the number. */
 struct limit {
-    const char *before; /* NULL: nothing is known to be in its way */
+    const char *before; /* NULL: it exceeds none that is known */
     size_t number;
     const char *after;
 };
 
+/* Finds the limit that made the library refuse a ClientHello. */
 static struct limit find_limit(const struct hello *h)
 {
     const struct suites_limits *limits = suites_limits();
@@ -58,7 +58,7 @@ int reason_limit(const struct hello *h)
     return find_limit(h).before != NULL ? ALERT_INTERNAL_ERROR : 0;
 }
 
-/* Why the TLS library has refused the ClientHello as such. */
+/* Explains a ClientHello that the TLS library refused. */
 static void explain_refusal(const struct hello *h, enum tls_result result, const char *why,
                             struct outcome *outcome)
 {
@@ -112,7 +112,7 @@ void reason_failed(const struct hello *h, enum tls_result result, const char *wh
         outcome->alert = reason_alert(h, options);
 }
 
-/* The client could use one of our kinds of certificate, if the library looked further. */
+/* Explains a client whose fitting signature algorithms come too late in its list for the library. */
 static void explain_late(const struct hello *h, struct outcome *outcome)
 {
     tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
@@ -169,6 +169,6 @@ void reason_send_alert(int out, int alert)
 {
     const uint8_t record[] = {21, 3, 3, 0, 2, 2, (uint8_t)alert};
 
-    /* Nothing has been sent yet: there is room for seven bytes. */
+    /* Nothing was sent before, so the socket has room for seven bytes. */
     (void)io_send(out, record, sizeof record);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Why a handshake failed, in an administrator's words. */
+/* Says why a handshake failed, in words for the administrator. */
 #ifndef POSTERN_REASONS_H
 #define POSTERN_REASONS_H
 
@@ -8,37 +8,36 @@
 #include "start/options.h"
 #include "tls/tls.h"
 
-/* How an opening or a handshake ended, and the line for the log; "" for none. */
+/* How an opening or a handshake failed. */
 struct outcome {
     enum ending ending;
     enum gravity gravity;
-    char text[320];
-    int alert; /* what the client is still to be told; 0: nothing */
+    char text[320]; /* the line for the log; "": none */
+    int alert;      /* to be sent to the client; 0: none */
 };
 
-/* Why a handshake failed; `why` is the library's reason. */
+/* Explains a handshake that failed. `why` is the library's reason. */
 void reason_failed(const struct hello *h, enum tls_result result, const char *why,
                    const struct options *options, struct outcome *outcome);
 
-/* Why none of our certificates is of use to this client. */
+/* Explains why this client can use none of our certificates. */
 void reason_no_certificate(const struct hello *h, const struct options *options,
                            struct outcome *outcome);
 
-/* Why there is no key exchange: no group is shared. */
+/* Explains that client and server share no group. */
 void reason_no_group(struct outcome *outcome);
 
-/* Why there is no certificate for the name that the client asked for. */
+/* Explains that there is no certificate for the name that the client asked for. */
 void reason_no_name(const struct hello *h, struct outcome *outcome);
 
-/* The alert for a client that no certificate or group is shared with: handshake_failure, or
- * protocol_version if that is why (RFC 8446 section 6.2). */
+/* Returns the alert for a client with which no certificate or group is shared: handshake_failure, or
+ * protocol_version if its versions are too low (RFC 8446 section 6.2). */
 int reason_alert(const struct hello *h, const struct options *options);
 
-/* The alert for a legal ClientHello that the TLS library can't take: internal_error. 0: nothing in it is
- * known to be in the library's way. */
+/* Returns internal_error for a legal ClientHello that exceeds a limit of the TLS library; else 0. */
 int reason_limit(const struct hello *h);
 
-/* Sends a fatal alert where the TLS library sends none. */
+/* Sends a fatal alert in plaintext, for when the TLS library sends none. */
 void reason_send_alert(int out, int alert);
 
 #endif

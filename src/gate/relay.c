@@ -8,13 +8,13 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-/* How often over its grace a handler may go on that still has output for its client. */
+/* A handler that still has output for its client may use its grace this many times. */
 #define GRACE_FACTOR 10
 
-/* Rounds without a pause after which orders are looked for. */
+/* Rounds without a call of wait() after which orders are looked for. */
 #define ROUNDS 64
 
-/* The next moment at which something is over, and what that is: an ending, or the grace. */
+/* Returns the next deadline and what passing it means: the ending, and whether it is the grace's. */
 static io_time next_deadline(const struct relay_state *s, enum ending *ending, bool *overstayed)
 {
     const struct relay *r = s->r;
@@ -34,6 +34,7 @@ static io_time next_deadline(const struct relay_state *s, enum ending *ending, b
     return first;
 }
 
+/* True if a deadline is over; sets the ending. */
 static bool overdue(struct relay_state *s)
 {
     enum ending ending;
@@ -45,7 +46,7 @@ static bool overdue(struct relay_state *s)
         relay_refuse_greeting(s);
         return true;
     }
-    /* A handler can only overstay when the client's end has been noted already. */
+    /* If the grace is over, the client's end has set the ending before. */
     relay_end(s, ending);
     s->r->overstayed = overstayed;
     return true;
@@ -75,7 +76,7 @@ static void obey(struct relay_state *s)
     }
 }
 
-/* Waits for whatever can go on, or for a deadline. Returns false if that is impossible. */
+/* Waits until something can be read or written, or for a deadline. Returns false if waiting failed. */
 static bool wait(struct relay_state *s, bool unsent)
 {
     enum { CLIENT_IN, CLIENT_OUT, TO_HANDLER, FROM_HANDLER, CONTROL, COUNT };
@@ -84,7 +85,7 @@ static bool wait(struct relay_state *s, bool unsent)
     bool gone = s->client_gone;
     bool listening = relay_wants_client(s);
     struct pollfd p[COUNT] = {
-        /* Without POLLIN only an error or the end of both directions is told. */
+        /* Without POLLIN, poll() reports only errors and the end of both directions. */
         [CLIENT_IN] = {gone || s->client_ended || (s->hung_up && !listening) ? -1 : r->client_in,
                        listening ? POLLIN : 0, 0},
         [CLIENT_OUT] = {!gone && writing ? r->client_out : -1, POLLOUT, 0},
@@ -106,7 +107,7 @@ static bool wait(struct relay_state *s, bool unsent)
     s->client_quiet = s->handler_quiet = 0;
     if (p[CONTROL].revents != 0)
         obey(s);
-    /* A broken connection is told while we don't listen; an ended one may hold unread bytes still. */
+    /* While the client is not read, an error means it is lost. After POLLHUP bytes may still be unread. */
     if (!listening && (p[CLIENT_IN].revents & (POLLERR | POLLNVAL)) != 0)
         relay_lose_client(s);
     else if (!listening && (p[CLIENT_IN].revents & POLLHUP) != 0)
@@ -116,7 +117,7 @@ static bool wait(struct relay_state *s, bool unsent)
     return true;
 }
 
-/* close_notify, then the end of our direction. */
+/* Sends close_notify and all that is queued, then ends our direction. */
 static void close_client(struct relay_state *s)
 {
     struct relay *r = s->r;
@@ -155,14 +156,14 @@ static void run(struct relay_state *s)
             moved |= relay_read_handler(s);
             moved |= relay_write_client(s);
         }
-        /* What has just been written may wait for room: its client may be slower than the farewell. */
+        /* The last bytes written may still be queued for a slow client. */
         if (s->handler_ended && s->down.len == 0 && !relay_flush_client(s))
             return;
         if (s->client_gone && s->up.len == 0)
             return;
         if (moved)
             s->idle_since = io_now();
-        /* Orders are heard in wait(), which a busy session may not come to. */
+        /* wait() receives orders, but a busy session may never call it. */
         if (moved && ++rounds % ROUNDS == 0)
             glance_at_orders(s);
         if (overdue(s) || (!moved && !wait(s, unsent)))
@@ -187,7 +188,7 @@ int relay_run(struct relay *r)
         run(&s);
     else
         relay_end_system(&s, "relay", -ENOMEM);
-    /* The handler need not wait for the client's last farewell. */
+    /* This comes first, so that the handler does not wait while the client is closed. */
     relay_close_to_handler(&s);
     io_close(&r->from_handler);
     close_client(&s);

@@ -5,10 +5,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* Rounds to skip a descriptor after EAGAIN, as long as the other one moves. */
+/* Rounds to skip a descriptor after EAGAIN, while the other one moves. */
 #define QUIET_ROUNDS 8
 
-/* The first cause is the one that is told. */
 void relay_end(struct relay_state *s, enum ending ending)
 {
     if (!s->ended)
@@ -41,7 +40,7 @@ void relay_lose_client(struct relay_state *s)
     s->down.len = 0;
 }
 
-/* The connection is of no use any more, because it broke or the system has refused something. */
+/* Notes that reading or writing the client failed. `what` completes "cannot". */
 static void client_lost(struct relay_state *s, const char *what, int error)
 {
     if (error == -ENOMEM || error == -ENOBUFS)
@@ -65,8 +64,8 @@ bool relay_wants_client(const struct relay_state *s)
            s->r->ops->may_read(s->r->client);
 }
 
-/* Counts a skipped round. A read that finds nothing would cost a system call in each round of a busy
- * session; wait() notices new bytes at once. */
+/* True if this round is to be skipped; counts it. Reading after EAGAIN would cost a busy session a system
+ * call in each round. wait() ends the skipping. */
 static bool is_quiet(unsigned *rounds)
 {
     if (*rounds == 0)
@@ -75,7 +74,7 @@ static bool is_quiet(unsigned *rounds)
     return true;
 }
 
-/* The command that a refusing greeting answers goes no further. */
+/* Drops the client's first command: the refusing greeting answers it. */
 static void drop_command(struct relay_state *s)
 {
     const uint8_t *lf = memchr(s->up.bytes, '\n', s->up.len);
@@ -122,7 +121,7 @@ bool relay_write_handler(struct relay_state *s)
     bool moved = false;
 
     if (r->to_handler < 0) {
-        /* A handler that reads no more is no reason to stop listening to the client. */
+        /* The handler closed its input. The client is read nevertheless, to notice its end. */
         moved = s->up.len > 0;
         s->up.len = 0;
         return moved;
@@ -153,7 +152,6 @@ bool relay_wants_handler(const struct relay_state *s)
     return (s->down.len == 0 || s->greeting) && !s->handler_ended;
 }
 
-/* True while records wait for room in the client's connection. */
 bool relay_flush_client(struct relay_state *s)
 {
     if (s->client_gone)
@@ -175,6 +173,7 @@ void relay_refuse_greeting(struct relay_state *s)
     relay_end(s, ENDING_HANDLER_CLOSE);
 }
 
+/* Judges the greeting as far as it was read. */
 static void judge_greeting(struct relay_state *s)
 {
     size_t used = 0;
@@ -199,6 +198,7 @@ static void judge_greeting(struct relay_state *s)
     relay_refuse_greeting(s);
 }
 
+/* Calls r->heard() at the handler's first bytes. */
 static void note_first(struct relay_state *s)
 {
     if (!s->heard && s->r->heard != NULL)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the relay is given, and what it gives back. */
+/* Holds what the caller gives to relay_run(), and its results. */
 #ifndef POSTERN_RELAY_STATE_H
 #define POSTERN_RELAY_STATE_H
 
@@ -13,17 +13,17 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* How the relay reads and writes the client, which may be TLS or not. */
+/* Functions to read and write the client, with TLS or without. */
 struct relay_client {
-    /* More than 0 bytes; 0: the client's orderly end; -EAGAIN; -EPIPE: its end without
-     * close_notify; -ECONNRESET; -ENOMEM; any other negative errno: a broken record. */
+    /* Returns how many bytes it read; 0: orderly end; -EAGAIN; -EPIPE: end without close_notify;
+     * -ECONNRESET; -ENOMEM; any other negative errno: a broken record. */
     ssize_t (*read)(void *client, void *buf, size_t len);
-    /* How many of len bytes were taken (0 < n), -EAGAIN, or another negative errno. */
+    /* Returns how many of len bytes it took, at least 1; -EAGAIN; or another negative errno. */
     ssize_t (*write)(void *client, const void *buf, size_t len);
-    /* 0 when all that was taken has been sent, -EAGAIN, or another negative errno. */
+    /* Returns 0 when all bytes taken are sent, -EAGAIN, or another negative errno. */
     int (*flush)(void *client);
-    bool (*may_read)(void *client); /* reading now is no danger to memory */
-    void (*close)(void *client);    /* queue close_notify */
+    bool (*may_read)(void *client); /* true if reading can't fill memory */
+    void (*close)(void *client);    /* queues close_notify */
 };
 
 struct relay {
@@ -31,23 +31,23 @@ struct relay {
     const struct relay_client *ops;
     void *client;
     int client_in, client_out;
-    int to_handler, from_handler; /* the relay owns and closes these */
+    int to_handler, from_handler; /* relay_run() closes these */
     int control;                  /* readable when there is an order; -1: none */
     enum order (*order)(void *arg);
     void *order_arg;
-    void (*heard)(void *arg);      /* the handler's first bytes have come; NULL: nobody asks */
+    void (*heard)(void *arg);      /* called at the handler's first bytes; NULL: not called */
     unsigned idle, session, grace; /* seconds, 0: none */
-    /* Judges the handler's greeting, which is kept from the client until then; NULL: the client
-     * gets all that the handler says. */
+    /* Judges the handler's greeting, which the client does not get before. NULL: the client gets all
+     * that the handler says. */
     enum greeting_verdict (*greeting)(const char *bytes, size_t len, size_t *used);
-    unsigned greeting_seconds; /* how long it may take, 0: for ever */
+    unsigned greeting_seconds; /* time-out for a whole greeting; 0: none */
     /* The outcome. */
     uint64_t in;  /* bytes from the client to the handler */
     uint64_t out; /* bytes from the handler to the client */
     enum ending ending;
-    bool refused;                  /* the handler greeted with what can't be used */
-    bool overstayed;               /* the handler has used up its grace already */
-    const char *refused_by_system; /* for ENDING_SYSTEM: what; completes "cannot" */
+    bool refused;                  /* the handler's greeting can't be used */
+    bool overstayed;               /* the handler has had its whole grace already */
+    const char *refused_by_system; /* for ENDING_SYSTEM: what failed; completes "cannot" */
 };
 
 #endif

@@ -24,8 +24,8 @@ bool ruling_allows_login(const struct setting *s, const struct command *c)
                             s->mechanism_ok(c->mechanism, c->mechanism_len));
 }
 
-/* A line that announces data. Where every login is allowed, one that begins with a literal is, too: it
- * can't be followed line by line, so it leaves the lobby at once. */
+/* Decides about a line that announces data. If the policy allows every login, also one with a literal is
+ * allowed. A literal can't be read line by line, so such a login leaves the lobby at once. */
 static struct ruling rule_announced(const struct setting *s, const struct command *c)
 {
     if (c->login && s->handler && s->passwords)
@@ -35,7 +35,7 @@ static struct ruling rule_announced(const struct setting *s, const struct comman
     return c->kind == COMMAND_LITERAL ? say(SAY_MALFORMED) : do_it(RULING_CLOSE);
 }
 
-/* The policy required: the lobby answers by itself. */
+/* Decides for policy `required`, where the lobby answers by itself. */
 static struct ruling rule_alone(const struct command *c)
 {
     switch (c->kind) {
@@ -52,7 +52,7 @@ static struct ruling rule_alone(const struct command *c)
     }
 }
 
-/* The policies auth and optional: what the handler may get, it gets. */
+/* Decides for the policies `auth` and `optional` about a command that the handler may get. */
 static struct ruling rule_with_handler(const struct setting *s, const struct command *c)
 {
     switch (c->kind) {
@@ -76,7 +76,7 @@ struct ruling ruling_of(const struct dialect *d, const struct setting *s, const 
 {
     if (c->kind == COMMAND_LITERAL || c->kind == COMMAND_UNASKED)
         return rule_announced(s, c);
-    /* Before anything else, so that a password that was shown is always told of. */
+    /* This comes first, so that a password sent in plaintext is always logged. */
     if ((c->kind == COMMAND_PASSWORD || c->kind == COMMAND_MECHANISM) && !ruling_allows_login(s, c))
         return refuse(s->handler ? SAY_NO_PASSWORD : SAY_NEED_TLS);
     if (c->kind == COMMAND_MALFORMED || dialect_has_control(d, line, len))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What becomes of a client's line in the lobby: pure judgement, the same for every dialect. */
+/* Decides what to do with a client's line in the lobby. Pure, and the same for every dialect. */
 #ifndef POSTERN_RULING_H
 #define POSTERN_RULING_H
 
@@ -9,14 +9,14 @@
 #include <stddef.h>
 
 enum ruling_kind {
-    RULING_SAY,      /* the lobby answers by itself with `say` */
-    RULING_SAY_BYE,  /* ... and closes the connection: the client has said goodbye */
-    RULING_REFUSE,   /* the lobby says `say`, and the log has a line if the verb is known */
-    RULING_STARTTLS, /* TLS is asked for */
-    RULING_PASS,     /* the handler gets the line; its whole answer is awaited */
-    RULING_TRY,      /* ... and a yes leaves the lobby or, for COMMAND_MAIL, begins a transaction */
-    RULING_LEAVE,    /* the handler gets the line, and from now on nothing is looked at */
-    RULING_CLOSE     /* data that nobody asked for follows: the connection is closed */
+    RULING_SAY,      /* answer with `say` */
+    RULING_SAY_BYE,  /* answer with `say` and close: the client said goodbye */
+    RULING_REFUSE,   /* answer with `say`, and log the verb if it is known */
+    RULING_STARTTLS, /* begin TLS */
+    RULING_PASS,     /* send the line to the handler, and its whole answer to the client */
+    RULING_TRY,   /* the same; a yes leaves the lobby or, for COMMAND_MAIL, begins a transaction */
+    RULING_LEAVE, /* leave the lobby and send the line to the handler */
+    RULING_CLOSE  /* close: data follows that nobody asked for */
 };
 
 struct ruling {
@@ -27,8 +27,8 @@ struct ruling {
 /* True if this login may be tried in plaintext. */
 bool ruling_allows_login(const struct setting *s, const struct command *c);
 
-/* Judges a line, which has no line end, and command c, as the dialect has parsed it. Under policy `auth`
- * the handler gets only commands of the dialect's list, spelled plainly, and no reusable password. */
+/* Decides about a line, without its line end, which the dialect has parsed into command c. Under policy
+ * `auth` the handler gets only commands of the dialect's list, spelled plainly, and no reusable password. */
 struct ruling ruling_of(const struct dialect *d, const struct setting *s, const struct command *c,
                         const char *line, size_t len);
 

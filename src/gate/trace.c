@@ -8,22 +8,22 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#define TEXT_SIZE 500 /* of the gate's lines: less than the monitor takes */
+#define TEXT_SIZE 500 /* bytes of a line: fewer than the monitor takes */
 
-/* `us`: how long it has taken; -1: that is not said. */
+/* Sends a line. `us`: microseconds that the step took; -1: not known. */
 static void send_line(const struct trace *s, int64_t us, const char *format, va_list arguments)
 {
     char text[TEXT_SIZE];
 
     (void)vsnprintf(text, sizeof text, format, arguments);
-    /* If the monitor is gone, nobody is left to tell. */
+    /* Without the monitor there is no log, so this result does not matter. */
     (void)tell_step(s->ask, us, text);
 }
 
 static void tell(const struct trace *s, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* A line in the middle of a step. */
+/* Sends a line in the middle of a step. */
 static void tell(const struct trace *s, const char *format, ...)
 {
     va_list arguments;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the gate says of a connection with -v: a line for each step, with the time that it took. Without -v
- * nothing is sent. */
+/* Sends a line for each step of a connection, with the time that it took. Without -v sends nothing. */
 #ifndef POSTERN_GATE_TRACE_H
 #define POSTERN_GATE_TRACE_H
 
@@ -13,24 +12,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The gate's steps, one after the other: each line is sent to the monitor, which writes it. */
+/* The current step. The monitor writes the lines. */
 struct trace {
     const struct ask *ask;
-    int64_t since; /* when the one began that is not over yet */
+    int64_t since; /* when it began: trace_now(), microseconds */
 };
 
-/* A step begins; nothing is said of what was before it. */
+/* Begins a step without a line for the time before. */
 void trace_begin(struct trace *s);
 
-/* A step is over, and the next one begins. A line is cut at 500 bytes. */
+/* Ends a step with a line, which is cut at 500 bytes, and begins the next one. */
 void trace_end(struct trace *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The same: the jail has been closed, a ClientHello has come, the handshake is done. */
+/* End the steps of entering the jail, of reading a ClientHello, and of the handshake. */
 void trace_jailed(struct trace *s, const struct jail *j, const struct jail_report *report);
 void trace_greeted(struct trace *s, const struct hello *h);
 void trace_shook_hands(struct trace *s, const struct facts *f, const struct options *o);
 
-/* A ticket that the client came with has not even been shown to the vault. */
+/* Sends a line that the vault was not asked to open the client's ticket. `has_keys`: there are ticket keys. */
 void trace_unused_ticket(const struct trace *s, bool has_keys);
 
 #endif

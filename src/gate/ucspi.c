@@ -8,14 +8,14 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define ANSWER_SECONDS 30
+#define ANSWER_SECONDS 30 /* for the handler to read the environment */
 
 enum ucspi_result ucspi_wait(struct ucspi *gate, int watch, int *error)
 {
     char byte;
     int rc = io_wait(gate->control, POLLIN, watch, 0);
 
-    /* A handler that has ended meanwhile has asked all the same. */
+    /* A byte counts even if the handler has exited since: read it before the monitor's order. */
     if (rc == -ECANCELED && recv(gate->control, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 1)
         return UCSPI_WATCH;
     ssize_t n = rc < 0 && rc != -ECANCELED ? rc : io_read(gate->control, &byte, 1);
