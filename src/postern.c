@@ -15,7 +15,7 @@
 #include "monitor/listener.h"
 #include "common/log.h"
 #include "monitor/monitor.h"
-#include "start/options.h"
+#include "start/command_line.h"
 #include "start/policy.h"
 #include "start/usage.h"
 #include "vault/ticket_file.h"

@@ -188,7 +188,6 @@ static int set_version(struct options *o, const char *value, const char **wants)
 }
 
 static const char *const client_name_words[] = {"cn", "email", "san", NULL};
-static const char *const policy_words[] = {"required", "auth", "optional", NULL};
 static const char *const jail_words[] = {"on", "strict", "off", NULL};
 static const char *const stdio_words[] = {"pipe", "socket", NULL};
 static const char *const sni_words[] = {"default", "strict", NULL};
@@ -219,7 +218,7 @@ const struct option_row option_rows[] = {
      "wants imap, pop3, smtp, lmtp, sieve or nntp", NULL, NULL},
     {"policy", 'p', OPTION_WORD, "POLICY",
      "required, auth or optional: what plaintext may do [required]", AT(policy),
-     "wants required, auth or optional", policy_words, NULL},
+     "wants required, auth or optional", options_policy_words, NULL},
     {"name", 0, OPTION_SPECIAL, "HOST", "name in greetings [this host's]", 0,
      "wants a host name: letters, digits, dots and hyphens, at most 255", NULL, set_name},
     {"trusted", 0, OPTION_TEXT, "CIDR,...",
@@ -364,9 +363,4 @@ bool option_is_for_file(const struct option_row *row)
 bool option_is_of_pair(const struct option_row *row)
 {
     return row->set == set_cert || row->set == set_key || row->set == set_ocsp;
-}
-
-const char *options_policy_name(enum policy policy)
-{
-    return policy_words[policy];
 }

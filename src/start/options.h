@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The command line and the configuration file. */
+/* The options, however they were given: command_line.h reads them. */
 #ifndef POSTERN_OPTIONS_H
 #define POSTERN_OPTIONS_H
 
@@ -82,13 +82,11 @@ struct options {
     size_t owned_count;
 };
 
-/* Reads argv and the file that --config names. The command line wins over the file. Logs the first mistake of the
- * command line, or each mistake of the file. Returns 0 or the exit status to end with: EX_USAGE, or
- * EX_CONFIG for mistakes of the file. The strings in *o live as long as argv, or until options_free(). */
-int options_read(struct options *o, int argc, char **argv);
-
 /* Frees the strings that came from the file. */
 void options_free(struct options *o);
+
+/* The names of the policies in the order of enum policy; NULL ends them. */
+extern const char *const options_policy_words[];
 
 /* Returns the name of a policy, as on the command line. */
 const char *options_policy_name(enum policy policy);

@@ -3,7 +3,7 @@
  * first line is the name of a file that isn't there. */
 #include "common.h"
 
-#include "start/options.h"
+#include "start/command_line.h"
 
 #include <fcntl.h>
 #include <stdio.h>

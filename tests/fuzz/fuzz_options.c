@@ -6,7 +6,7 @@
 #include "start/config.h"
 #include "dialect/dialect.h"
 #include "common/log.h"
-#include "start/options.h"
+#include "start/command_line.h"
 #include "start/policy.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Unit tests of options.c, option_table.c and usage.c: the command line and the configuration file. */
-#include "start/options.h"
+#include "start/command_line.h"
 #include "start/usage.h"
 #include "ear.h"
 
