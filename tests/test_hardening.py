@@ -28,6 +28,7 @@ SUITES = {
 }
 SUITES_13 = {0x1301, 0x1302, 0x1303}
 ECDSA_GCM, RSA_GCM, ECDSA_CBC, RSA_CBC = 0xc02b, 0xc02f, 0xc009, 0xc013
+NO_EXTENDED_MASTER_SECRET = 1      # SSL_OP_NO_EXTENDED_MASTER_SECRET, which Python has no name for
 
 versions = pytest.mark.parametrize('version', ['1.2', '1.3'])
 kinds = pytest.mark.parametrize('kind', SUITES)
@@ -500,3 +501,18 @@ def test_exported_secrets_differ_from_connection_to_connection(serve, postern, p
         with tls.Client(server, pki.ca) as client:
             seen.add(client.rest())
     assert len(seen) == 3 and b'\n' not in seen
+
+
+@pytest.mark.parametrize('version, extended_master, exported', [
+    ('1.3', True, True), ('1.3', False, True), ('1.2', True, True), ('1.2', False, False)])
+def test_a_channel_binding_is_told_only_where_it_belongs_to_one_connection(
+        serve, postern, pki, version, extended_master, exported):
+    """RFC 9266 section 4.2: without the extended master secret somebody in the middle can make two sessions with one."""
+    if 'exporter' not in version_of(postern):
+        pytest.skip('this TLS library exports no secrets')
+    server = serve(['/bin/sh', '-c', 'echo "${POSTERN_TLS_EXPORTER-none}"'])
+    context = clients.context(pki.ca, version)
+    if not extended_master:
+        context.options |= NO_EXTENDED_MASTER_SECRET
+    with context.wrap_socket(server.connect(), server_hostname=clients.NAME) as connection:
+        assert (connection.makefile('rb').readline() != b'none\n') == exported

@@ -207,6 +207,8 @@ reproduces({
     'handshake failed: client sent a ClientHello of over 65,536 bytes: no longer ones are taken here':
         lambda the: the.says(hellos.cut(b'\1\1\0\0' + bytes(65536))),
     'handshake failed: the TLS library refuses this ClientHello: reason':
+        lambda the: the.says(hellos.cut(hellos.client_hello(share=hellos.key_share(hellos.P256, bytes(65))))),
+    'handshake failed: client sent a key from which no secret can come':
         lambda the: the.says(hellos.cut(hellos.client_hello(share=hellos.key_share(key=bytes(32))))),
     'handshake failed: the client did nothing wrong, but reason':
         lambda the: the.says(hellos.cut(hellos.client_hello(more=hellos.extension(hellos.PADDING, bytes(50000))))),

@@ -210,7 +210,7 @@ static void run(struct gate *g, struct attempt *a, struct facts *facts)
         fail(g, &outcome);
     }
     memcpy(facts->name, h->name, sizeof facts->name);
-    if (!tls_take_facts(g->tls, facts))
+    if (!tls_take_facts(g->tls, h->extended_master, facts))
         gate_end(g, ENDING_HANDSHAKE, GRAVITY_ERROR,
                  "handshake failed: the client's certificate was not verified");
     /* Some builds of the library can't forbid TLS 1.2 a group, so it is checked here. */

@@ -122,6 +122,8 @@ static int receive(struct opening *o, int in, enum reframe_verdict *verdict)
         return 0;
     if (!hello_parse(&o->hello, reframe_message(&o->frame), o->frame.len, suites_limits()->sigalgs))
         *verdict = REFRAME_BAD;
+    else if (o->hello.useless_share)
+        *verdict = REFRAME_NO_SECRET;
     else if (reframe_finish(&o->frame, 1, o->bytes + keep + used, (size_t)n - used) < 0)
         *verdict = REFRAME_NO_MEMORY;
     return 0;

@@ -59,6 +59,9 @@ static enum tls_result explain_error(const struct tls *t, int error, char *why)
     case KEY_SHARE_ERROR:
         (void)snprintf(why, TLS_WHY_SIZE, "no shared key exchange group: see --groups");
         break;
+    case ECC_PEERKEY_ERROR:
+        (void)snprintf(why, TLS_WHY_SIZE, "%s", reframe_words(REFRAME_NO_SECRET));
+        return t->transport.answered ? TLS_DISAGREED : TLS_BAD_VALUE;
     case UNKNOWN_ALPN_PROTOCOL_NAME_E:
         return TLS_NO_ALPN;
     default:

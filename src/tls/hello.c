@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tls/hello.h"
 
+#include "tls/point.h"
+
 #include <string.h>
 #include <strings.h>
+
+#define GROUP_X25519 0x001d /* RFC 8446 section 4.2.7 */
 
 /* A bounded cursor. Reading past its end sets `failed`; from then on it reads zeros. */
 struct cursor {
@@ -253,6 +257,19 @@ static bool take_identities(struct hello *h, struct cursor extension)
     return true;
 }
 
+/* RFC 8446 section 4.2.8. What is malformed is the library's to judge, in TLS 1.3. */
+static void take_shares(struct hello *h, struct cursor extension)
+{
+    struct cursor list = take_vector(&extension, 2);
+
+    while (!list.failed && list.left > 0) {
+        uint32_t group = take_number(&list, 2);
+        struct cursor key = take_vector(&list, 2);
+        if (group == GROUP_X25519 && key.left == POINT_X25519_SIZE && point_has_low_order(key.next))
+            h->useless_share = true;
+    }
+}
+
 static bool take_extension(struct hello *h, uint32_t type, struct cursor body, size_t sigalgs)
 {
     if (type == 0)
@@ -268,6 +285,10 @@ static bool take_extension(struct hello *h, uint32_t type, struct cursor body, s
         h->has_ticket = h->has_ticket || body.left > 0;
         memcpy(h->ticket, body.next, body.left < sizeof h->ticket ? body.left : sizeof h->ticket);
     }
+    if (type == 23) /* extended_master_secret, RFC 7627 section 5.1 */
+        h->extended_master = true;
+    if (type == 51)
+        take_shares(h, body);
     if (type == 41)
         return take_identities(h, body);
     if (type == 16)

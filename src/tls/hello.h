@@ -43,13 +43,15 @@ struct hello {
     bool has_ticket;                  /* the client wants to resume a session, in any version */
     size_t ticket_len;                /* bytes of a session ticket for TLS 1.2; 0: none */
     uint8_t ticket[HELLO_TICKET_MAX]; /* its first bytes */
-    bool wants_staple; /* the client asks for an OCSP response (RFC 6066 section 8) */
-    bool tls13_suites; /* at least one TLS 1.3 cipher suite */
-    bool aead_suites;  /* at least one TLS 1.2 suite with ECDHE and an AEAD cipher */
-    bool ecdsa_suites; /* at least one TLS 1.2 suite for an ECDSA or Ed25519 certificate */
-    bool rsa_suites;   /* at least one TLS 1.2 suite for another certificate */
-    bool ecdsa_aead;   /* ecdsa_suites has one with ECDHE and an AEAD cipher */
-    bool rsa_aead;     /* the same for rsa_suites */
+    bool wants_staple;    /* the client asks for an OCSP response (RFC 6066 section 8) */
+    bool extended_master; /* the client offers the extended master secret (RFC 7627) */
+    bool useless_share;   /* it has an X25519 key from which no secret can come */
+    bool tls13_suites;    /* at least one TLS 1.3 cipher suite */
+    bool aead_suites;     /* at least one TLS 1.2 suite with ECDHE and an AEAD cipher */
+    bool ecdsa_suites;    /* at least one TLS 1.2 suite for an ECDSA or Ed25519 certificate */
+    bool rsa_suites;      /* at least one TLS 1.2 suite for another certificate */
+    bool ecdsa_aead;      /* ecdsa_suites has one with ECDHE and an AEAD cipher */
+    bool rsa_aead;        /* the same for rsa_suites */
 };
 
 /* Reads a whole ClientHello, which begins with the header of the message. `sigalgs` is the number of

@@ -190,6 +190,8 @@ int reframe_alert(enum reframe_verdict verdict)
     case REFRAME_LONG:
     case REFRAME_BAD:
         return ALERT_DECODE_ERROR;
+    case REFRAME_NO_SECRET:
+        return ALERT_ILLEGAL_PARAMETER;
     case REFRAME_NO_MEMORY:
         return ALERT_INTERNAL_ERROR;
     default:
@@ -212,6 +214,8 @@ const char *reframe_words(enum reframe_verdict verdict)
         return "client sent a ClientHello of over 65,536 bytes: no longer ones are taken here";
     case REFRAME_BAD:
         return "client sent a malformed ClientHello";
+    case REFRAME_NO_SECRET:
+        return "client sent a key from which no secret can come";
     case REFRAME_NO_MEMORY:
         return "no memory for the ClientHello";
     default:

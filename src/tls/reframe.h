@@ -26,6 +26,7 @@ enum reframe_verdict {
     REFRAME_UNEXPECTED,  /* another record or handshake message than a ClientHello */
     REFRAME_LONG_RECORD, /* a record longer than REFRAME_RECORD_MAX */
     REFRAME_LONG,        /* a ClientHello that is legal, but longer than REFRAME_MAX */
+    REFRAME_NO_SECRET,   /* a key from which no secret can come; reframe_feed() never returns it */
     REFRAME_BAD,         /* malformed: longer than RFC 8446 allows, or no TLS version */
     REFRAME_NO_MEMORY
 };

@@ -2,6 +2,7 @@
 #include "tls/tls.h"
 
 #include "tls/decoy.h"
+#include "tls/point.h"
 #include "common/random.h"
 #include "tls/session.h"
 #include "tls/suites.h"
@@ -15,15 +16,30 @@
 #include <wolfssl/ssl.h>
 #include <wolfssl/error-ssl.h>
 #include <wolfssl/wolfcrypt/cryptocb.h>
+#include <wolfssl/wolfcrypt/curve25519.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
 #define SEED_DEVICE 1
 
-/* Gives the library seeds. Leaves all other requests to the library. */
+/* Refuses a client's X25519 key of TLS 1.2 from which no secret can come: wolfSSL 5.5.4 and 5.7.2 accept some.
+ * hello_parse() has judged those of TLS 1.3, which stand in the ClientHello. */
+static int judge_key(const wc_CryptoInfo *info)
+{
+#ifdef HAVE_CURVE25519
+    if (info->pk.type == WC_PK_TYPE_CURVE25519 &&
+        point_has_low_order(info->pk.curve25519.public_key->p.point))
+        return ECC_PEERKEY_ERROR;
+#endif
+    return CRYPTOCB_UNAVAILABLE;
+}
+
+/* Gives the library seeds and judges clients' keys. Leaves all other requests to the library. */
 static int seed(int device, wc_CryptoInfo *info, void *context)
 {
     (void)device;
     (void)context;
+    if (info->algo_type == WC_ALGO_TYPE_PK)
+        return judge_key(info);
     if (info->algo_type != WC_ALGO_TYPE_SEED)
         return CRYPTOCB_UNAVAILABLE;
     return random_fill(info->seed.seed, info->seed.sz) == 0 ? 0 : RNG_FAILURE_E;
@@ -225,7 +241,19 @@ bool tls_is_silent(const struct tls *t)
     return t->transport.silent;
 }
 
-bool tls_take_facts(struct tls *t, struct facts *facts)
+#ifdef HAVE_KEYING_MATERIAL
+/* True if what is exported belongs to this connection alone (RFC 9266 section 4.2). In TLS 1.2 the library agrees
+ * to the extended master secret whenever the client offers it. */
+static bool is_bound(WOLFSSL *ssl, bool extended_master)
+{
+#ifndef HAVE_EXTENDED_MASTER
+    extended_master = false;
+#endif
+    return extended_master || strcmp(wolfSSL_get_version(ssl), "TLSv1.3") == 0;
+}
+#endif
+
+bool tls_take_facts(struct tls *t, bool extended_master, struct facts *facts)
 {
     bool allowed = clientcert_take_facts(t->client, &facts->client);
     int suite = wolfSSL_get_current_cipher_suite(t->ssl);
@@ -245,7 +273,8 @@ bool tls_take_facts(struct tls *t, struct facts *facts)
     facts->resumed = wolfSSL_session_reused(t->ssl) == 1;
 #ifdef HAVE_KEYING_MATERIAL
     static const char label[] = "EXPORTER-Channel-Binding"; /* RFC 9266 section 2 */
-    facts->has_exporter = wolfSSL_export_keying_material(
+    facts->has_exporter = is_bound(t->ssl, extended_master) &&
+                          wolfSSL_export_keying_material(
                               t->ssl, facts->exporter, sizeof facts->exporter, label,
                               sizeof label - 1, (const unsigned char *)"", 0, 1) == WOLFSSL_SUCCESS;
 #endif

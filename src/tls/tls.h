@@ -58,9 +58,9 @@ enum tls_result tls_handshake(struct tls *t, int watch, io_time deadline, char *
 bool tls_is_silent(const struct tls *t);
 
 /* Fills in what the handshake agreed on, except the server name; then frees the memory that only the
- * handshake needed. Returns false if the session must not begin, since the client's certificate was not
- * verified. */
-bool tls_take_facts(struct tls *t, struct facts *facts);
+ * handshake needed. `extended_master` is true if the client has offered the extended master secret. Returns
+ * false if the session must not begin, since the client's certificate was not verified. */
+bool tls_take_facts(struct tls *t, bool extended_master, struct facts *facts);
 
 /* Reads decrypted bytes. Returns how many; 0 after the client's close_notify; -EAGAIN; -EPIPE if the client
  * closed without close_notify; -ECONNRESET; -ENOMEM; -EPROTO for a broken record. */

@@ -54,6 +54,8 @@ static bool take_second(struct transport *t, const uint8_t *bytes, size_t len)
     if (t->refused == REFRAME_WHOLE &&
         !hello_parse(&h, reframe_message(r), r->len, suites_limits()->sigalgs))
         t->refused = REFRAME_BAD;
+    else if (t->refused == REFRAME_WHOLE && h.useless_share)
+        t->refused = REFRAME_NO_SECRET;
     /* In a record after its own the library insists on version 3.3, which RFC 8446 section 5.1 says to
      * ignore. */
     if (t->refused == REFRAME_WHOLE && reframe_finish(r, 3, bytes + used, len - used) < 0)
