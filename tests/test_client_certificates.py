@@ -371,6 +371,21 @@ def test_a_certificate_that_is_not_understood_is_refused(gate, pki, certs, name,
     assert ended.status == 76 and f'handshake failed: {says}' in ended.log
 
 
+@pytest.mark.parametrize('version', VERSIONS)
+def test_a_certificate_with_bytes_that_are_not_signed_is_refused(gate, pki, certs, version):
+    """It would be as good, with another fingerprint."""
+    pair = certs.issue(f'unsigned-{version}', '/CN=alice')
+    outer = clientpki.elements(ssl.PEM_cert_to_DER_cert(pair.cert.read_text()))[0][1]
+    body, algorithm, signature = clientpki.elements(outer)
+    other = clientpki.element(0x30, body[2] + clientpki.element(0x30, algorithm[1] + b'\5\0') + signature[2])
+    pair.cert.write_text(ssl.DER_cert_to_PEM_cert(other))
+    server = gate(PRINT)
+    openssl(server, pki.ca, version, pair)
+    ended = server.wait()
+    assert ended.status == 76 and 'handler' not in ended.summary
+    assert 'handshake failed: client certificate' in ended.log
+
+
 # Revocation
 
 def listed(certs, name, *revoked, **more):

@@ -241,9 +241,38 @@ static int read_version(struct certificate *c, struct der *body)
     return 0;
 }
 
+/* Reads what stands behind the key: unique identifiers, [1] and [2], which are skipped, and extensions, [3]. None
+ * may come twice, so that no two readers find other extensions. */
+static int read_rest(struct certificate *c, struct der body)
+{
+    struct der value;
+    int last = 0;
+
+    while (body.len > 0) {
+        int tag = der_next(&body, &value);
+        int number = tag & 0x1f;
+        if (tag < DER_CONTEXT_0_PRIMITIVE || number <= last || number > 3 ||
+            (number == 3 && read_extensions(c, value) < 0))
+            return -EBADMSG;
+        last = number;
+    }
+    return 0;
+}
+
+/* True if the same algorithm and a signature stand behind the signed part, and nothing behind these. Whatever else
+ * could be written there, nobody has signed: the certificate would be as good, with another fingerprint. */
+static bool ends_signed(const struct der *all, struct der *outer, struct der algorithm)
+{
+    struct der again, signature;
+
+    return der_take(outer, DER_SEQUENCE, &again) == 0 && x509_same_name(again, algorithm) &&
+           der_take(outer, DER_BIT_STRING, &signature) == 0 && signature.len > 0 &&
+           signature.at[0] == 0 && outer->len == 0 && all->len == 0;
+}
+
 int x509_read(struct certificate *c, const uint8_t *der, size_t len)
 {
-    struct der all = {der, len}, outer, body, algorithm, validity, key, more;
+    struct der all = {der, len}, outer, body, algorithm, validity, key;
 
     *c = (struct certificate){.may_certify = true, .may_sign = true, .for_clients = true};
     if (der_take(&all, DER_SEQUENCE, &outer) < 0 || der_take(&outer, DER_SEQUENCE, &body) < 0 ||
@@ -254,12 +283,8 @@ int x509_read(struct certificate *c, const uint8_t *der, size_t len)
         take_time(&validity, &c->not_after) < 0 || der_take(&body, DER_SEQUENCE, &c->subject) < 0 ||
         der_take(&body, DER_SEQUENCE, &key) < 0 || read_key(c, key) < 0)
         return -EBADMSG;
-    /* Skips the unique identifiers, [1] and [2]. */
-    while (body.len > 0) {
-        int tag = der_next(&body, &more);
-        if (tag < 0 || (tag == DER_CONTEXT_0 + 3 && read_extensions(c, more) < 0))
-            return -EBADMSG;
-    }
+    if (read_rest(c, body) < 0 || !ends_signed(&all, &outer, algorithm))
+        return -EBADMSG;
     c->weak_signature = is_weak_signature(algorithm);
     c->self_issued = x509_same_name(c->subject, c->issuer);
     return 0;

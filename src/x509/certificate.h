@@ -39,7 +39,7 @@ struct revocation_list {
     bool whole; /* no critical extension: covers all certificates of the issuer, is no delta */
 };
 
-/* Reads a certificate in DER. Returns 0, or -EBADMSG if it is malformed. */
+/* Reads a certificate in DER. Returns 0, or -EBADMSG if it is malformed, or has bytes that are not signed. */
 int x509_read(struct certificate *c, const uint8_t *der, size_t len);
 
 /* Reads a revocation list in DER. Returns 0, or -EBADMSG if it is malformed. */

@@ -21,6 +21,7 @@ enum {
     DER_GENERALIZED_TIME = 0x18,
     DER_SEQUENCE = 0x30,
     DER_SET = 0x31,
+    DER_CONTEXT_0_PRIMITIVE = 0x80,
     DER_CONTEXT_0 = 0xa0, /* [0], constructed; [1] is DER_CONTEXT_0 + 1 and so on */
 };
 

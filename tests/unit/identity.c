@@ -20,7 +20,8 @@ struct bytes {
 static void add(struct bytes *b, const void *bytes, size_t len)
 {
     assert_true(b->len + len <= sizeof b->at);
-    memcpy(b->at + b->len, bytes, len);
+    if (len > 0)
+        memcpy(b->at + b->len, bytes, len);
     b->len += len;
 }
 
@@ -68,7 +69,17 @@ struct plan {
     size_t serial_len;
     const char *until; /* a UTCTime */
     const char *mail;  /* in the subject */
-    size_t rsa_bytes;  /* of the modulus */
+    const char *again; /* what is in the AlgorithmIdentifier behind the signed part */
+    size_t again_len;
+    const char *signature; /* the BIT STRING */
+    size_t signature_len;
+    const char *more; /* behind the extensions, within what is signed */
+    size_t more_len;
+    const char *behind; /* behind the signature */
+    size_t behind_len;
+    const char *tail; /* behind all */
+    size_t tail_len;
+    size_t rsa_bytes; /* of the modulus */
 };
 
 static void add_key(struct bytes *body, size_t rsa_bytes)
@@ -123,9 +134,22 @@ static struct bytes build(const struct plan *p)
         add_element(&part, 0x30, p->extensions, p->extensions_len);
         add_bytes(&body, 0xa3, &part);
     }
+    add(&body, p->more, p->more_len);
     part.len = 0;
     add_bytes(&part, 0x30, &body);
+    if (p->again != NULL)
+        add_element(&part, 0x30, p->again, p->again_len);
+    else if (p->algorithm != NULL)
+        add_element(&part, 0x30, p->algorithm, p->algorithm_len);
+    else
+        add(&part, LITERAL("\x30\x05\x06\x03\x2b\x65\x70"));
+    if (p->signature != NULL)
+        add_element(&part, 3, p->signature, p->signature_len);
+    else
+        add_element(&part, 3, LITERAL("\0signature"));
+    add(&part, p->behind, p->behind_len);
     add_bytes(&all, 0x30, &part);
+    add(&all, p->tail, p->tail_len);
     return all;
 }
 
@@ -139,6 +163,7 @@ static struct certificate read_plan(const struct plan *p, struct bytes *b)
 }
 
 #define EXTENSIONS(text) .extensions = (text), .extensions_len = sizeof(text) - 1
+#define PART(name, text) .name = (text), .name##_len = sizeof(text) - 1
 #define ALGORITHM(text) .algorithm = (text), .algorithm_len = sizeof(text) - 1
 
 static void a_plain_certificate_is_read(void **state)
@@ -327,6 +352,20 @@ static void damaged_certificates_are_refused(void **state)
         {"a date without seconds", {.until = "3001020304Z  "}},
         {"a date with letters", {.until = "30010203040aZ"}},
         {"a date in another zone", {.until = "300102030405+"}},
+        {"bytes behind all", {PART(tail, "\0")}},
+        {"an element behind all", {PART(tail, "\5\0")}},
+        {"an element behind the signature", {PART(behind, "\5\0")}},
+        {"another algorithm behind than is signed", {PART(again, "\6\3\x2b\x65\x71")}},
+        {"parameters that are not signed", {PART(again, "\6\3\x2b\x65\x70\5\0")}},
+        {"a signature of no whole bytes", {PART(signature, "\4\xf0")}},
+        {"a signature without a byte", {PART(signature, "")}},
+        {"extensions twice",
+         {EXTENSIONS("\x30\x09\x06\x03\x55\x1d\x13\x04\x02\x30\x00"),
+          PART(more, "\xa3\x10\x30\x0e\x30\x0c\x06\x03\x55\x1d\x13\x04\x05\x30\x03\x01\x01\xff")}},
+        {"a unique identifier behind the extensions",
+         {EXTENSIONS("\x30\x09\x06\x03\x55\x1d\x13\x04\x02\x30\x00"),
+          PART(more, "\x81\x02\x00\x01")}},
+        {"something unknown", {PART(more, "\xa4\x00")}},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
