@@ -173,6 +173,7 @@ def test_a_broken_certificate_is_refused_by_check_and_when_serving(check, serve,
 
 @pytest.mark.parametrize('name, status, words', [
     ('not valid yet', CONFIG, 'not valid yet'), ('CA as leaf', OK, 'self-signed'),
+    ('CA as leaf', OK, "a CA's own certificate (CA:TRUE)"),
 ])
 def test_what_is_served_all_the_same_is_told_of_by_check(check, serve, pki, tmp_path, name, status, words):
     pair = made(name, tmp_path, pki)
@@ -185,6 +186,12 @@ def test_what_is_served_all_the_same_is_told_of_by_check(check, serve, pki, tmp_
     ended = server.wait()
     assert ended.status == 0
     assert (words in ended.log) == (name == 'not valid yet')
+
+
+def test_only_a_certificate_that_can_make_others_is_warned_of_as_one(check, pki):
+    status, said = check(*pki.ecdsa.options())
+    assert status == OK and 'CA:TRUE' not in said
+    assert json.loads(check('--check=json', *pki.ecdsa.options())[1])['checks'][0]['ca'] is False
 
 
 def test_a_chain_of_16_kib_is_served_whole(serve, tmp_path):

@@ -97,6 +97,18 @@ static void check_issuer(struct report *r, const char *file, const struct chain 
                     file);
 }
 
+/* A key that is used with each connection should not be able to make certificates. */
+static void check_is_no_ca(struct report *r, const char *file, const struct chain *c)
+{
+    if (c->is_ca)
+        report_line(
+            r, VERDICT_WARN,
+            "%s: a CA's own certificate (CA:TRUE): whoever gets its key can make certificates "
+            "for any name, which clients that trust this one believe; openssl req -x509 makes "
+            "a better one with -addext basicConstraints=critical,CA:FALSE",
+            file);
+}
+
 static void check_staple(struct report *r, const struct vault_pair *p)
 {
     uint8_t response[CERTS_STAPLE_MAX];
@@ -129,6 +141,7 @@ static void check_pair(struct report *r, const struct vault_pair *p, const struc
     report_words(r, "names", c->names);
     report_text(r, "issuer", c->issuer);
     report_flag(r, "self_signed", c->self_signed);
+    report_flag(r, "ca", c->is_ca);
     report_number(r, "chain_length", c->count);
     report_text(r, "not_before", format_date(date, c->not_before));
     report_text(r, "not_after", format_date(date, c->not_after));
@@ -137,6 +150,7 @@ static void check_pair(struct report *r, const struct vault_pair *p, const struc
     report_line(r, VERDICT_OK, "%s: %u certificate%s, in order", p->cert_file, c->count,
                 c->count == 1 ? "" : "s");
     report_line(r, VERDICT_OK, "%s: key matches, not readable by others", p->key_file);
+    check_is_no_ca(r, p->cert_file, c);
     if (c->names[0] == '\0')
         report_line(r, VERDICT_WARN, "%s: names no host: clients will refuse it", p->cert_file);
     check_issuer(r, p->cert_file, c, roots);

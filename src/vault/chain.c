@@ -80,6 +80,7 @@ static int take_leaf(struct chain *c, const char *file, const DecodedCert *d,
     c->public_len = d->pubKeySize;
     c->not_before = read->not_before;
     c->not_after = read->not_after;
+    c->is_ca = read->is_ca;
     c->self_signed = memcmp(d->subjectHash, d->issuerHash, sizeof d->subjectHash) == 0;
     (void)log_sentence(c->issuer, sizeof c->issuer, d->issuer,
                        strnlen(d->issuer, sizeof d->issuer));

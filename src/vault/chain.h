@@ -22,6 +22,7 @@ struct chain {
     time_t not_before; /* of the leaf */
     time_t not_after;
     bool self_signed;       /* the leaf is its own issuer */
+    bool is_ca;             /* the leaf may issue others (basicConstraints: CA:TRUE) */
     bool ends_at_root;      /* the last certificate is its own issuer */
     uint8_t top_issuer[20]; /* the library's hash of the name of the last certificate's issuer */
     char names[2048];       /* the leaf's DNS names, or else its common name, with commas between */
