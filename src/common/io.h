@@ -45,8 +45,8 @@ ssize_t io_peek(int fd, void *buf, size_t len, bool *no_peek);
 int io_write_all(int fd, const void *buf, size_t len, int watch, io_time deadline);
 
 /* Ends our direction of a connection and waits for the client to end its own. Discards what the client still
- * sends: if the socket were closed with unread bytes, the kernel would send a reset, which can destroy
- * what the client has not read yet. Returns at once if `out` is no socket. */
+ * sends. If the socket were closed with unread bytes, the kernel would send a reset. A reset can destroy
+ * bytes that the client has not read yet. Returns at once if `out` is no socket. */
 void io_linger(int in, int out, io_time deadline);
 
 /* Set or clear O_NONBLOCK and FD_CLOEXEC. Return 0 or a negative errno. */

@@ -45,7 +45,7 @@ void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_detail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Write an error that a client made, and a note on a client that did not even try (such as a port scanner). Both
+/* Write an error that a client made, and a note on a client that did not even try, such as a port scanner. Both
  * have the priority LOG_NOTICE, so that filters can tell them from our own errors and from sessions. */
 void log_client(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_noise(const char *format, ...) __attribute__((format(printf, 1, 2)));

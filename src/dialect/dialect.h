@@ -174,8 +174,8 @@ size_t dialect_word(const char **rest, size_t *len);
  * response: base64 or a single =, which stands for an empty one (RFC 4954 section 4). */
 void dialect_take_mechanism(struct command *c);
 
-/* True if exactly one blank stands between a word of n bytes and the next one, or if there is no next one (left ==
- * 0). The arguments are those of dialect_word(), before and after. */
+/* True if exactly one blank separates a word of n bytes from `next`, or if nothing follows (left == 0). dialect_word()
+ * gives n, next and left. */
 bool dialect_one_blank(const char *word, size_t n, const char *next, size_t left);
 
 /* True for the name of a SASL mechanism (RFC 4422 section 3.1); small letters count as capitals. */

@@ -85,7 +85,7 @@ static void parse(struct command *c, const char *line, size_t len)
         c->kind = announced;
 }
 
-/* The lists of capabilities name what the lobby answers itself. */
+/* The lists of capabilities name only commands that the lobby itself answers. */
 static const struct saying sayings[] = {
     {SAY_GREETING, NULL,
      "* OK [CAPABILITY IMAP4rev1 ID%+ STARTTLS%. LOGINDISABLED] %h postern ready\r\n"},

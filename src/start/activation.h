@@ -45,8 +45,8 @@ bool activation_stderr_is_client(void);
 bool activation_stderr_is_journal(void);
 
 /* Finds the connection: systemd's descriptor 3 if LISTEN_PID is this process, else descriptors 0 and 1.
- * Moves it to descriptors above 2, close-on-exec, and puts /dev/null in its place, so that nothing can write
- * to the client by mistake. Sets TCP_NODELAY. Removes LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES from
+ * Moves it to descriptors above 2, close-on-exec. Puts /dev/null in its place, so that nothing can write to
+ * the client by mistake. Sets TCP_NODELAY. Removes LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES from
  * the environment.
  * Listening sockets are moved to *l in the same way and made non-blocking; then *c has no descriptors.
  * Without them l->count is 0.

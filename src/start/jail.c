@@ -275,8 +275,8 @@ struct landlock_attributes {
     uint64_t scoped;
 };
 
-/* Forbids by Landlock to open files, to bind and connect TCP ports, and to reach other processes by signals and
- * abstract sockets, as far as this kernel can. Returns 0 or a negative errno. */
+/* Forbids by Landlock to open files, to use TCP ports, and to reach other processes by signals and abstract sockets.
+ * Older kernels forbid only a part of that. Returns 0 or a negative errno. */
 static int use_landlock(void)
 {
     /* The actions on files that each version of the interface knows: one bit for each. */

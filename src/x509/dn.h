@@ -18,13 +18,13 @@ struct dn_value {
 };
 
 /* Writes a Name by RFC 4514: "CN=alice,O=Example". `name` is the content of its SEQUENCE. The types have the names
- * of Apache's mod_ssl and `openssl x509 -nameopt RFC2253'. Converts text to UTF-8. Writes control characters
- * and malformed text as \XX for each byte, and values of unknown types and values that are no strings
+ * of Apache's mod_ssl and `openssl x509 -nameopt RFC2253'. Converts text to UTF-8. Writes each byte of control
+ * characters and malformed text as \XX. Writes values of unknown types, and values that are no strings,
  * as #HEX. Returns 0, -EBADMSG if `name` is malformed, or -ENOSPC if it does not fit; then text is "". */
 int dn_text(char *text, size_t size, struct der name);
 
-/* Writes a single value as dn_text() does, but escapes only the backslash of the characters that have a meaning in
- * a DN. Returns 0 or -ENOSPC; then text is "". */
+/* Writes a single value as dn_text() does. Of the characters that have a meaning in a DN, escapes only the backslash.
+ * Returns 0 or -ENOSPC; then text is "". */
 int dn_value_text(char *text, size_t size, const struct dn_value *value);
 
 /* Returns the number of attributes of this type and in *first the value of the first. Returns -EBADMSG if `name`
