@@ -202,17 +202,12 @@ static int follow_monitor(const struct jail *j, struct jail_report *report)
 }
 
 /* Lowers a limit to `value`; one that is lower already stays. */
-static int lower(int resource, rlim_t value)
+static void lower(struct rlimit *l, rlim_t value)
 {
-    struct rlimit l;
-
-    if (getrlimit(resource, &l) != 0)
-        return -1;
-    if (l.rlim_max > value)
-        l.rlim_max = value;
-    if (l.rlim_cur > value)
-        l.rlim_cur = value;
-    return setrlimit(resource, &l);
+    if (l->rlim_max > value)
+        l->rlim_max = value;
+    if (l->rlim_cur > value)
+        l->rlim_cur = value;
 }
 
 /* True if a session's memory can be mapped under the present limit. */
@@ -238,8 +233,10 @@ static int limit_memory(struct jail_report *report)
         l.rlim_cur = size;
         if (setrlimit(RLIMIT_DATA, &l) != 0)
             return -1;
-        if (has_room())
-            return lower(RLIMIT_DATA, size);
+        if (has_room()) {
+            lower(&l, size);
+            return setrlimit(RLIMIT_DATA, &l);
+        }
     }
     if (given > 2 * (rlim_t)SESSION_MEMORY)
         lacks(report, "a limit of memory");
@@ -250,6 +247,7 @@ static int limit_memory(struct jail_report *report)
 static int set_limits(struct jail_report *report)
 {
     static const struct rlimit zero = {0, 0};
+    struct rlimit stack;
 
     if (setrlimit(RLIMIT_CORE, &zero) != 0)
         return failed(report, "setrlimit CORE");
@@ -257,7 +255,10 @@ static int set_limits(struct jail_report *report)
         return failed(report, "setrlimit FSIZE");
     if (setrlimit(RLIMIT_NPROC, &zero) != 0)
         return failed(report, "setrlimit NPROC");
-    if (lower(RLIMIT_STACK, STACK_MAX) != 0)
+    if (getrlimit(RLIMIT_STACK, &stack) != 0)
+        return failed(report, "setrlimit STACK");
+    lower(&stack, STACK_MAX);
+    if (setrlimit(RLIMIT_STACK, &stack) != 0)
         return failed(report, "setrlimit STACK");
     if (limit_memory(report) != 0)
         return failed(report, "setrlimit DATA");
