@@ -4,6 +4,7 @@
 #define POSTERN_LOG_H
 
 #include "common/delivery.h"
+#include "common/escape.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -66,14 +67,6 @@ struct log_field {
 
 /* Writes a note "name=value name=value", values escaped by log_escape(). */
 void log_summary(const struct log_field *fields, size_t count);
-
-/* Copies len bytes of a stranger's text into a log line, as one word: printable ASCII but space, quote and
- * backslash stays, all else becomes \xNN. Ends with a NUL. Cuts (with "...") what does not fit into
- * size bytes; size >= 8. Returns dst. */
-char *log_escape(char *dst, size_t size, const void *text, size_t len);
-
-/* Does as log_escape(), but spaces, quotes and backslashes stay: for text of several words. */
-char *log_sentence(char *dst, size_t size, const void *text, size_t len);
 
 /* Join the log to a process's poll(2) loop: log_poll() adds what to wait for, and log_polled() sends kept lines
  * that have room now. A descriptor of -1 stands for nothing. */
