@@ -31,7 +31,7 @@ static void read_roots(struct roots *roots)
     *roots = (struct roots){.text = malloc(ROOTS_MAX)};
     log_suspend(true);
     for (size_t i = 0; roots->text != NULL && i < sizeof files / sizeof files[0]; i++)
-        if (certs_read_file(files[i], false, roots->text, ROOTS_MAX, &roots->len) == 0)
+        if (files_read(files[i], false, roots->text, ROOTS_MAX, &roots->len) == 0)
             break;
     log_suspend(false);
 }
@@ -111,13 +111,13 @@ static void check_is_no_ca(struct report *r, const char *file, const struct chai
 
 static void check_staple(struct report *r, const struct vault_pair *p)
 {
-    uint8_t response[CERTS_STAPLE_MAX];
+    uint8_t response[FILES_STAPLE_MAX];
     struct staple s = {p->chain.der, p->chain.len, response, 0};
     char why[TLS_WHY_SIZE];
 
     if (p->staple_file == NULL)
         return;
-    if (certs_read_file(p->staple_file, false, response, sizeof response, &s.response_len) < 0)
+    if (files_read(p->staple_file, false, response, sizeof response, &s.response_len) < 0)
         return;
     if (staple_check(&s, why) < 0)
         report_line(r, VERDICT_WARN, "%s: OCSP response left out: %s", p->staple_file, why);
@@ -167,7 +167,7 @@ static void check_folder(struct report *r, struct vault *v, const char *folder,
 
     (void)snprintf(name, sizeof name, "%s%s", folder[0] == '_' ? "any" : "",
                    folder[0] == '_' ? folder + 1 : folder);
-    if (!certs_is_host_name(name)) {
+    if (!files_is_host_name(name)) {
         report_line(r, VERDICT_WARN,
                     "%s/%s: no client can ask for this: wants a host name in lower case (xn-- form "
                     "for international ones)",

@@ -22,9 +22,9 @@ static void check_authorities(struct report *r, const struct options *o, const s
     unsigned count = 0;
     char date[16];
 
-    for (struct der rest = trust_authorities(t); trust_next_authority(t, &rest, &a); count++) {
+    for (struct der rest = trust_authorities(t); client_ca_next(t, &rest, &a); count++) {
         x509_date(date, sizeof date, a.not_after);
-        /* trust_read() has logged a line about a CA that is not valid today. */
+        /* client_ca_read() has logged a line about a CA that is not valid today. */
         if (a.not_after < now || a.not_before > now)
             r->failed = true;
         else if (days_until(a.not_after) <= DAYS_SOON)
@@ -47,7 +47,7 @@ static void check_lists(struct report *r, const struct options *o, const struct 
     time_t now = time(NULL);
     char made[16], until[16];
 
-    for (struct der rest = trust_lists(t); trust_next_list(t, &rest, &l);) {
+    for (struct der rest = trust_lists(t); client_ca_next_list(t, &rest, &l);) {
         x509_date(made, sizeof made, l.this_update);
         x509_date(until, sizeof until, l.next_update);
         report_line(
@@ -69,7 +69,7 @@ void check_clients(struct report *r, const struct options *o)
 
     if (o->client_cert == CLIENT_CERT_OFF)
         return;
-    if (trust_read(&t, o) < 0) {
+    if (client_ca_read(&t, o) < 0) {
         r->failed = true;
         return;
     }

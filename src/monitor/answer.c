@@ -53,7 +53,7 @@ static void send_chain(struct session *s, enum chain_verdict verdict, bool wants
 {
     const struct vault_pair *p = s->vault.chosen;
     struct message_writer w;
-    uint8_t staple[CERTS_STAPLE_MAX];
+    uint8_t staple[FILES_STAPLE_MAX];
     size_t staple_len = p != NULL && wants_staple ? vault_read_staple(p, staple) : 0;
     size_t size = OVERHEAD + (p != NULL ? p->chain.len : 0) + staple_len;
     uint8_t *buf = malloc(size);

@@ -30,7 +30,7 @@ int provision_read(struct vault *v, struct trust *t, const struct options *o)
 
     if (rc < 0)
         return rc;
-    rc = trust_read(t, o);
+    rc = client_ca_read(t, o);
     if (rc < 0)
         vault_wipe(v);
     else if (tickets_wanted(o))

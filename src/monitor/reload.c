@@ -89,7 +89,7 @@ int reload_begin(struct reload *r)
         if (rc == 0)
             rc = vault_unlock(&v, r->o, false);
         if (rc == 0)
-            rc = trust_read(&t, r->o);
+            rc = client_ca_read(&t, r->o);
         log_finish();
         _exit(rc == 0 ? EX_OK : EX_CONFIG);
     }

@@ -113,7 +113,7 @@ static int read_blocks(const char *file, const char *label, size_t max, uint8_t 
     if (text == NULL)
         rc = -ENOMEM;
     else
-        rc = certs_read_file(file, false, text, max, &left);
+        rc = files_read(file, false, text, max, &left);
     const uint8_t *at = text;
     size_t size = left;
     /* Base64 makes four bytes of three, so the DER is shorter than the text. */
@@ -149,8 +149,8 @@ static int read_authorities(struct trust *t, const char *file, time_t now)
 {
     unsigned number = 0, valid = 0;
     struct der one;
-    int rc = read_blocks(file, "CERTIFICATE", TRUST_AUTHORITIES_MAX, &t->authorities,
-                         &t->authorities_len);
+    int rc =
+        read_blocks(file, "CERTIFICATE", CLIENT_CA_FILE_MAX, &t->authorities, &t->authorities_len);
 
     for (struct der rest = trust_authorities(t); rc == 0 && trust_next(&rest, &one);)
         rc = judge_authority(file, ++number, one, now, &valid);
@@ -165,14 +165,14 @@ static int read_lists(struct trust *t, const char *file, time_t now)
 {
     unsigned number = 0;
     struct der one;
-    int rc = read_blocks(file, "X509 CRL", TRUST_LISTS_MAX, &t->lists, &t->lists_len);
+    int rc = read_blocks(file, "X509 CRL", CLIENT_CA_CRL_MAX, &t->lists, &t->lists_len);
 
     for (struct der rest = trust_lists(t); rc == 0 && trust_next(&rest, &one);)
         rc = judge_list(file, ++number, one, now);
     return rc;
 }
 
-int trust_read(struct trust *t, const struct options *o)
+int client_ca_read(struct trust *t, const struct options *o)
 {
     time_t now = time(NULL);
     int rc = 0;
@@ -211,7 +211,7 @@ static bool has_list(const struct trust *t, struct der name)
     return false;
 }
 
-bool trust_next_authority(const struct trust *t, struct der *rest, struct authority *a)
+bool client_ca_next(const struct trust *t, struct der *rest, struct authority *a)
 {
     struct certificate c;
     struct der one;
@@ -225,7 +225,7 @@ bool trust_next_authority(const struct trust *t, struct der *rest, struct author
     return true;
 }
 
-bool trust_next_list(const struct trust *t, struct der *rest, struct revocations *r)
+bool client_ca_next_list(const struct trust *t, struct der *rest, struct revocations *r)
 {
     struct revocation_list l;
     struct der one;

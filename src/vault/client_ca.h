@@ -11,15 +11,15 @@
 #include <time.h>
 
 /* The most bytes of each file. */
-#define TRUST_AUTHORITIES_MAX ((size_t)1024 * 1024)
-#define TRUST_LISTS_MAX ((size_t)16 * 1024 * 1024)
+#define CLIENT_CA_FILE_MAX ((size_t)1024 * 1024)
+#define CLIENT_CA_CRL_MAX ((size_t)16 * 1024 * 1024)
 
 /* Reads the files of --client-ca and --crl. Without --client-ca there is nothing to read.
  * Refuses a file that cannot be read or is empty; a certificate that is no CA's, or has RSA below 2048 bits;
  * CAs that have all expired; a revocation list that is overdue or covers only a part. Otherwise a broken file
  * could let in clients that it should keep out. An expired CA among others is logged and kept, but its clients
  * are refused. Returns 0; trust_free() frees *t. Or logs one line and returns a negative errno. */
-int trust_read(struct trust *t, const struct options *o);
+int client_ca_read(struct trust *t, const struct options *o);
 
 /* A client CA, for --check. */
 struct authority {
@@ -39,7 +39,7 @@ struct revocations {
 
 /* Read the next CA or list from *rest and move *rest behind it. *rest begins as trust_authorities() or
  * trust_lists(). Return false at the end. */
-bool trust_next_authority(const struct trust *t, struct der *rest, struct authority *a);
-bool trust_next_list(const struct trust *t, struct der *rest, struct revocations *r);
+bool client_ca_next(const struct trust *t, struct der *rest, struct authority *a);
+bool client_ca_next_list(const struct trust *t, struct der *rest, struct revocations *r);
 
 #endif

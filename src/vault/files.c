@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int certs_read_file(const char *file, bool secret, uint8_t *text, size_t size, size_t *len)
+int files_read(const char *file, bool secret, uint8_t *text, size_t size, size_t *len)
 {
     struct stat s;
     int rc = 0;
@@ -53,18 +53,18 @@ int certs_read_file(const char *file, bool secret, uint8_t *text, size_t size, s
     return rc;
 }
 
-int certs_take_key(const char *file, const uint8_t *text, size_t len, uint8_t *key, size_t *key_len,
+int files_take_key(const char *file, const uint8_t *text, size_t len, uint8_t *key, size_t *key_len,
                    enum key_form *form)
 {
     struct pem_block b;
 
-    *key_len = CERTS_KEY_MAX;
+    *key_len = FILES_KEY_MAX;
     while (pem_next(&b, &text, &len) > 0) {
         if (!pem_label_ends(&b, "PRIVATE KEY"))
             continue;
         if (pem_is_encrypted(&b)) {
             *form = KEY_FORM_OLD_ENCRYPTED;
-            if (b.len > CERTS_KEY_MAX)
+            if (b.len > FILES_KEY_MAX)
                 break;
             memcpy(key, b.start, b.len);
             *key_len = b.len;
@@ -82,7 +82,7 @@ int certs_take_key(const char *file, const uint8_t *text, size_t len, uint8_t *k
     return -EINVAL;
 }
 
-bool certs_is_host_name(const char *name)
+bool files_is_host_name(const char *name)
 {
     size_t len = strlen(name);
 
@@ -98,7 +98,7 @@ static bool is_there(const char *file)
            (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG);
 }
 
-bool certs_find_folder(const char *dir, const char *folder, struct name_files *f)
+bool files_find_folder(const char *dir, const char *folder, struct name_files *f)
 {
     int n = snprintf(f->cert, sizeof f->cert, "%s/%s/fullchain.pem", dir, folder);
     int m = snprintf(f->key, sizeof f->key, "%s/%s/privkey.pem", dir, folder);
@@ -107,18 +107,18 @@ bool certs_find_folder(const char *dir, const char *folder, struct name_files *f
            is_there(f->cert);
 }
 
-bool certs_find_name(const char *dir, const char *name, struct name_files *f)
+bool files_find_name(const char *dir, const char *name, struct name_files *f)
 {
     char folder[NAME_MAX + 1];
 
-    if (!certs_is_host_name(name))
+    if (!files_is_host_name(name))
         return false;
-    if (certs_find_folder(dir, name, f))
+    if (files_find_folder(dir, name, f))
         return true;
     /* The folder _.example.org is for *.example.org, where the star is one label. */
     const char *dot = strchr(name, '.');
     if (dot == NULL)
         return false;
     (void)snprintf(folder, sizeof folder, "_%s", dot);
-    return certs_find_folder(dir, folder, f);
+    return files_find_folder(dir, folder, f);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Finds and reads certificate and key files, and checks their permissions. */
-#ifndef POSTERN_CERTS_H
-#define POSTERN_CERTS_H
+#ifndef POSTERN_FILES_H
+#define POSTERN_FILES_H
 
 #include <limits.h>
 #include <stdbool.h>
@@ -9,15 +9,15 @@
 #include <stdint.h>
 
 /* The most bytes of a certificate or key file, and of a key in DER. */
-#define CERTS_FILE_MAX 65536
-#define CERTS_KEY_MAX 8192
+#define FILES_SIZE_MAX 65536
+#define FILES_KEY_MAX 8192
 
 /* The most bytes of an OCSP response. */
-#define CERTS_STAPLE_MAX 16384
+#define FILES_STAPLE_MAX 16384
 
 /* Reads a whole file of at most size bytes. secret: refuses a file that others may read or change.
  * Returns 0, or logs one line and returns a negative errno. */
-int certs_read_file(const char *file, bool secret, uint8_t *text, size_t size, size_t *len);
+int files_read(const char *file, bool secret, uint8_t *text, size_t size, size_t *len);
 
 /* How a private key stands in its file. */
 enum key_form {
@@ -26,9 +26,9 @@ enum key_form {
     KEY_FORM_OLD_ENCRYPTED /* PEM with OpenSSL's old headers */
 };
 
-/* Copies the private key from a file's text to `key`, which has CERTS_KEY_MAX bytes. *form says in which form it
+/* Copies the private key from a file's text to `key`, which has FILES_KEY_MAX bytes. *form says in which form it
  * is then. Makes no other copy and decrypts nothing. Returns 0, or logs one line and returns -EINVAL. */
-int certs_take_key(const char *file, const uint8_t *text, size_t len, uint8_t *key, size_t *key_len,
+int files_take_key(const char *file, const uint8_t *text, size_t len, uint8_t *key, size_t *key_len,
                    enum key_form *form);
 
 /* The files for one server name. */
@@ -39,15 +39,15 @@ struct name_files {
 
 /* True for a host name in lower case, whose characters are [a-z0-9.-]. It may be part of a path: it neither
  * begins nor ends with a dot, and has no two dots in a row. */
-bool certs_is_host_name(const char *name);
+bool files_is_host_name(const char *name);
 
 /* Puts the paths of certificate and key in a folder of DIR into *f. True if the certificate is there. Logs
  * nothing. */
-bool certs_find_folder(const char *dir, const char *folder, struct name_files *f);
+bool files_find_folder(const char *dir, const char *folder, struct name_files *f);
 
 /* Finds the files for a server name in certbot's layout: DIR/NAME/fullchain.pem and privkey.pem, else those of
  * the wildcard folder DIR/_.PARENT. Puts their paths into *f. False if there are none, or if `name` is no host
  * name in lower case. Logs nothing. */
-bool certs_find_name(const char *dir, const char *name, struct name_files *f);
+bool files_find_name(const char *dir, const char *name, struct name_files *f);
 
 #endif

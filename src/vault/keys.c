@@ -134,7 +134,7 @@ static __attribute__((noinline)) bool decrypt(uint8_t *key, size_t *len, enum ke
     if (form == KEY_FORM_ENCRYPTED) {
         n = wc_DecryptPKCS8Key(key, (word32)*len, password, password_len);
     } else {
-        uint8_t der[CERTS_KEY_MAX];
+        uint8_t der[FILES_KEY_MAX];
         n = wc_KeyPemToDer(key, (int)*len, der, sizeof der, password);
         if (n > 0)
             memcpy(key, der, (size_t)n);

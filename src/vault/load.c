@@ -18,8 +18,8 @@
 #endif
 
 /* The mapping holds a key for each pair of --cert, the key of `named`, and the password. */
-#define NAMED_AT (OPTIONS_PAIRS_MAX * (size_t)CERTS_KEY_MAX)
-#define PASSWORD_AT (NAMED_AT + CERTS_KEY_MAX)
+#define NAMED_AT (OPTIONS_PAIRS_MAX * (size_t)FILES_KEY_MAX)
+#define PASSWORD_AT (NAMED_AT + FILES_KEY_MAX)
 #define PASSWORD_MAX ((size_t)1024)
 #define MEMORY_SIZE (PASSWORD_AT + PASSWORD_MAX)
 #define REREAD_MS 200 /* before files are read a second time */
@@ -53,7 +53,7 @@ static void drop_pair(struct vault_pair *p)
     *p = (struct vault_pair){0};
 }
 
-/* Reads chain and key of a pair; the key goes to v->memory + key_at. scratch: CERTS_FILE_MAX bytes. Returns 0, or
+/* Reads chain and key of a pair; the key goes to v->memory + key_at. scratch: FILES_SIZE_MAX bytes. Returns 0, or
  * logs one line and returns a negative errno. */
 static int load_pair(struct vault *v, struct vault_pair *p, const struct pair *from, size_t key_at,
                      uint8_t *scratch)
@@ -65,15 +65,15 @@ static int load_pair(struct vault *v, struct vault_pair *p, const struct pair *f
                              .key_file = combined ? from->cert : from->key,
                              .staple_file = from->staple,
                              .key_at = key_at};
-    int rc = certs_read_file(p->cert_file, combined, scratch, CERTS_FILE_MAX, &len);
+    int rc = files_read(p->cert_file, combined, scratch, FILES_SIZE_MAX, &len);
     if (rc == 0)
         rc = chain_take(&p->chain, p->cert_file, scratch, len);
     if (rc == 0 && !combined) {
         explicit_bzero(scratch, len);
-        rc = certs_read_file(p->key_file, true, scratch, CERTS_FILE_MAX, &len);
+        rc = files_read(p->key_file, true, scratch, FILES_SIZE_MAX, &len);
     }
     if (rc == 0)
-        rc = certs_take_key(p->key_file, scratch, len, v->memory + key_at, &p->key_len,
+        rc = files_take_key(p->key_file, scratch, len, v->memory + key_at, &p->key_len,
                             &p->key_form);
     explicit_bzero(scratch, len);
     if (rc < 0)
@@ -85,7 +85,7 @@ static int load_pair(struct vault *v, struct vault_pair *p, const struct pair *f
 static int load_password(struct vault *v, const char *file, uint8_t *scratch)
 {
     size_t len = 0;
-    int rc = certs_read_file(file, true, scratch, CERTS_FILE_MAX, &len);
+    int rc = files_read(file, true, scratch, FILES_SIZE_MAX, &len);
 
     if (rc == 0) {
         const uint8_t *end = memchr(scratch, '\n', len);
@@ -112,7 +112,7 @@ static int load_all(struct vault *v, const struct options *o, uint8_t *scratch)
     if (o->key_pass_file != NULL)
         rc = load_password(v, o->key_pass_file, scratch);
     for (size_t i = 0; rc == 0 && i < o->pair_count; i++) {
-        rc = load_pair(v, &v->pairs[i], &o->pairs[i], i * CERTS_KEY_MAX, scratch);
+        rc = load_pair(v, &v->pairs[i], &o->pairs[i], i * FILES_KEY_MAX, scratch);
         if (rc == 0)
             v->count++;
     }
@@ -139,7 +139,7 @@ static int load_once(struct vault *v, const struct options *o, bool thorough)
                         .strict_names = o->sni == SNI_STRICT,
                         .signatures = 1,
                         .old_versions = o->tls_min < 0x0303};
-    uint8_t *scratch = map_secret(CERTS_FILE_MAX);
+    uint8_t *scratch = map_secret(FILES_SIZE_MAX);
     if (v->memory == NULL || scratch == NULL) {
         rc = -ENOMEM;
         log_error("no memory for private keys");
@@ -147,7 +147,7 @@ static int load_once(struct vault *v, const struct options *o, bool thorough)
         rc = load_all(v, o, scratch);
     }
     if (scratch != NULL)
-        (void)munmap(scratch, CERTS_FILE_MAX);
+        (void)munmap(scratch, FILES_SIZE_MAX);
     if (rc < 0)
         vault_wipe(v);
     return rc;
@@ -244,7 +244,7 @@ int vault_unlock(struct vault *v, const struct options *o, bool thorough)
 static int load_name(struct vault *v, const struct options *o, bool thorough)
 {
     const struct pair from = {.cert = v->files->cert, .key = v->files->key};
-    uint8_t *scratch = map_secret(CERTS_FILE_MAX);
+    uint8_t *scratch = map_secret(FILES_SIZE_MAX);
 
     (void)o;
     if (scratch == NULL) {
@@ -253,7 +253,7 @@ static int load_name(struct vault *v, const struct options *o, bool thorough)
     }
     drop_pair(&v->named);
     int rc = load_pair(v, &v->named, &from, NAMED_AT, scratch);
-    (void)munmap(scratch, CERTS_FILE_MAX);
+    (void)munmap(scratch, FILES_SIZE_MAX);
     return rc == 0 ? unlock_pair(v, &v->named, thorough) : rc;
 }
 
@@ -291,7 +291,7 @@ int vault_load_folder(struct vault *v, const char *folder, bool thorough)
 {
     if (make_files(v) < 0)
         return -ENOMEM;
-    if (certs_find_folder(v->cert_dir, folder, v->files))
+    if (files_find_folder(v->cert_dir, folder, v->files))
         return try_twice(v, NULL, thorough, load_name, load_name);
     log_error("%s: no such file", v->files->cert);
     return -ENOENT;
@@ -301,7 +301,7 @@ enum chain_verdict vault_load_name(struct vault *v, const char *name)
 {
     if (make_files(v) < 0)
         return CHAIN_BROKEN;
-    if (!certs_find_name(v->cert_dir, name, v->files))
+    if (!files_find_name(v->cert_dir, name, v->files))
         return CHAIN_NO_SUCH_NAME;
     return try_twice(v, NULL, false, load_name, load_name) == 0 ? CHAIN_GIVEN : CHAIN_BROKEN;
 }

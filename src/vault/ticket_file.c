@@ -100,7 +100,7 @@ int ticket_file_read(struct tickets *t, const char *file)
 {
     size_t len, line = 0;
     enum key_text result = KEY_TEXT_WRONG;
-    int rc = certs_read_file(file, true, t->text, sizeof t->text, &len);
+    int rc = files_read(file, true, t->text, sizeof t->text, &len);
 
     t->count = 0;
     if (rc == 0) {

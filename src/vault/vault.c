@@ -72,13 +72,13 @@ void vault_warn_of_dates(const struct vault_pair *p)
                   p->cert_file);
 }
 
-size_t vault_read_staple(const struct vault_pair *p, uint8_t staple[CERTS_STAPLE_MAX])
+size_t vault_read_staple(const struct vault_pair *p, uint8_t staple[FILES_STAPLE_MAX])
 {
     size_t len = 0;
 
     /* Without the response clients are served all the same. */
     if (p->staple_file == NULL ||
-        certs_read_file(p->staple_file, false, staple, CERTS_STAPLE_MAX, &len) < 0)
+        files_read(p->staple_file, false, staple, FILES_STAPLE_MAX, &len) < 0)
         return 0;
     return len;
 }

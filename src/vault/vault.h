@@ -101,7 +101,7 @@ enum other vault_explain_choice(const struct vault *v, const struct wish *w);
 void vault_warn_of_dates(const struct vault_pair *p);
 
 /* Reads the OCSP response for a pair. Returns its length; or 0 if there is none, or after logging one line. */
-size_t vault_read_staple(const struct vault_pair *p, uint8_t staple[CERTS_STAPLE_MAX]);
+size_t vault_read_staple(const struct vault_pair *p, uint8_t staple[FILES_STAPLE_MAX]);
 
 /* Signs with the key of the chosen pair. Refuses data that no TLS handshake signs, and a second signature. */
 enum vault_result vault_sign(struct vault *v, enum sign_as how, struct bytes data,

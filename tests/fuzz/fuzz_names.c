@@ -32,8 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *name = fuzz_text(data, size);
 
     memset(&files, 0, sizeof files);
-    bool is_name = certs_is_host_name(name);
-    CHECK(!certs_find_name("/nowhere", name, &files));
+    bool is_name = files_is_host_name(name);
+    CHECK(!files_find_name("/nowhere", name, &files));
     CHECK(is_name == (files.cert[0] != '\0'));
     if (is_name) {
         fuzz_check_letters(name, "abcdefghijklmnopqrstuvwxyz0123456789-.");

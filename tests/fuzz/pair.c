@@ -48,7 +48,7 @@ struct pair pair_make(enum key_kind kind)
 struct vault pair_copy(const struct vault *v)
 {
     /* As vault.c lays it out: a key for each pair, one for a name's, and a password. */
-    static const size_t size = (OPTIONS_PAIRS_MAX + 1) * (size_t)CERTS_KEY_MAX + 1024;
+    static const size_t size = (OPTIONS_PAIRS_MAX + 1) * (size_t)FILES_KEY_MAX + 1024;
     struct vault copy = *v;
 
     copy.memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Unit tests of certs.c: what is served and what is refused, with files that openssl(1) makes. */
+/* Unit tests of files.c, pem.c and chain.c: what is served and what is refused, with files that openssl(1) makes. */
 #include "vault/files.h"
 #include "vault/chain.h"
 #include "ear.h"
@@ -78,7 +78,7 @@ static int remove_files(void **state)
 
 /* Texts of files one behind the other, for the parser. */
 struct text {
-    uint8_t bytes[CERTS_FILE_MAX];
+    uint8_t bytes[FILES_SIZE_MAX];
     size_t len;
 };
 
@@ -132,7 +132,7 @@ static int take_key(const struct text *t, uint8_t *der, size_t *len)
     memcpy(copy, t->bytes, t->len);
     struct ear e = hear();
     enum key_form form;
-    int rc = certs_take_key("key.pem", copy, t->len, der, len, &form);
+    int rc = files_take_key("key.pem", copy, t->len, der, len, &form);
     heard(e);
     free(copy);
     return rc;
@@ -348,7 +348,7 @@ static void keys_of_every_form_are_taken(void **state)
                                         "leaf.pem leaf.key", "rsa.key rsa.pem"};
 
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        uint8_t der[CERTS_KEY_MAX];
+        uint8_t der[FILES_KEY_MAX];
         size_t len = 0;
         add_files(&t, files[i]);
         if (take_key(&t, der, &len) != 0)
@@ -375,7 +375,7 @@ static void keys_that_cannot_be_used_are_refused_with_the_way_out(void **state)
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        uint8_t der[CERTS_KEY_MAX];
+        uint8_t der[FILES_KEY_MAX];
         size_t len = 0;
         add_files(&t, cases[i].files);
         int rc = take_key(&t, der, &len);
@@ -390,7 +390,7 @@ static void a_key_cut_anywhere_is_refused(void **state)
     add_files(&t, "rsa.key");
     size_t all = t.len;
     for (size_t len = 0; len + 26 < all; len += 50) {
-        uint8_t der[CERTS_KEY_MAX];
+        uint8_t der[FILES_KEY_MAX];
         size_t der_len = 0;
         t.len = len;
         int rc = take_key(&t, der, &der_len);
@@ -404,7 +404,7 @@ static void a_key_that_is_too_large_is_refused(void **state)
     (void)state;
     static const char begin[] = "-----BEGIN PRIVATE KEY-----\n",
                       end[] = "\n-----END PRIVATE KEY-----\n";
-    uint8_t der[CERTS_KEY_MAX];
+    uint8_t der[FILES_KEY_MAX];
     size_t len = 0;
 
     memcpy(t.bytes, begin, sizeof begin - 1);
@@ -421,7 +421,7 @@ static int read_path(const char *path, bool secret, size_t size, size_t *len)
 
     assert_non_null(text);
     struct ear e = hear();
-    int rc = certs_read_file(path, secret, text, size, len);
+    int rc = files_read(path, secret, text, size, len);
     heard(e);
     free(text);
     return rc;
@@ -445,7 +445,7 @@ static void a_secret_file_that_others_may_use_is_refused(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         size_t len = 0;
         assert_int_equal(chmod(path, cases[i].mode), 0);
-        int rc = read_path(path, cases[i].secret, CERTS_FILE_MAX, &len);
+        int rc = read_path(path, cases[i].secret, FILES_SIZE_MAX, &len);
         if (rc != cases[i].result)
             fail_msg("mode %04o: %d: %s", (unsigned)cases[i].mode, rc, said);
         if (rc == 0)
@@ -475,7 +475,7 @@ static void what_is_no_readable_file_is_refused_with_its_name(void **state)
     assert_int_equal(mkfifo(path, 0600), 0); /* opening it must not wait for a writer */
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         path_of(path, cases[i].name);
-        int rc = read_path(path, true, CERTS_FILE_MAX, &len);
+        int rc = read_path(path, true, FILES_SIZE_MAX, &len);
         if (rc != cases[i].result || !said_one_line() || strstr(said, path) == NULL ||
             strstr(said, cases[i].line) == NULL)
             fail_msg("%s: %d: %s", cases[i].name, rc, said);
