@@ -175,8 +175,7 @@ static void answer_open(struct session *s, struct message_reader *r)
     explicit_bzero(buf, sizeof buf);
 }
 
-/* Sends the gate the descriptors of the handler that has just been started, or none if that failed. Closes
- * them here. */
+/* Sends the gate the descriptors of the new handler; no descriptors if it could not be started. Closes them here. */
 static void send_handler(struct session *s)
 {
     uint8_t buf[16];

@@ -46,8 +46,8 @@ int child_wait(pid_t pid, int *status);
  * counts as ended. */
 int child_reap(struct child *c, int options, int *status);
 
-/* Reads once from the child's standard error and logs the lines that are complete, or the rest when the child
- * has ended. *lines counts them; after 200 no more are logged, so that no handler can flood the log. Returns
+/* Reads once from the child's standard error and logs the complete lines; all the rest when the child has
+ * ended. *lines counts them; after 200 no more are logged, so that no handler can flood the log. Returns
  * true if there may be more to read. */
 bool child_read_errors(struct child *c, unsigned *lines);
 

@@ -41,6 +41,7 @@ size_t clients_count(const struct clients *c, const struct peer *client);
 /* Sends a signal to all monitors. */
 void clients_signal(const struct clients *c, int number);
 
+/* Frees the entries. */
 void clients_close(struct clients *c);
 
 #endif

@@ -19,6 +19,7 @@ void notify_open(struct notify *n);
 /* Sends a message such as "READY=1". Never waits; a message that cannot be sent is lost. */
 void notify_send(const struct notify *n, const char *text);
 
+/* Closes the socket. */
 void notify_close(struct notify *n);
 
 #endif

@@ -40,6 +40,7 @@ bool chain_is_issued_by(const struct chain *c, const uint8_t *text, size_t len);
 /* True if the leaf is valid for a host name, given in lower case (RFC 6125 section 6.4). */
 bool chain_covers(const struct chain *c, const char *name);
 
+/* Frees the chain. May be called twice. */
 void chain_free(struct chain *c);
 
 /* Returns "RSA", "ECDSA" or "Ed25519". */

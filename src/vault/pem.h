@@ -25,8 +25,8 @@ int pem_next(struct pem_block *b, const uint8_t **text, size_t *len);
 bool pem_label_is(const struct pem_block *b, const char *label);
 bool pem_label_ends(const struct pem_block *b, const char *ending);
 
-/* True for a private key that OpenSSL has encrypted in its old form, with headers before the base64 (RFC 1421
- * section 4.6.1.1). */
+/* True for a private key in OpenSSL's old form of encryption. It has headers before the base64 (RFC 1421 section
+ * 4.6.1.1). */
 bool pem_is_encrypted(const struct pem_block *b);
 
 /* Decodes the body into der. *der_len is the room there, then the length. Returns 0, or -EINVAL if the body is no

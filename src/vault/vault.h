@@ -68,8 +68,8 @@ bool vault_has_encrypted_keys(const struct vault *v);
  * a negative errno. */
 int vault_lend(struct vault *v);
 
-/* Takes over the keys that a child of the listener has inherited, and keeps them from its own children, such as
- * the gate. vault_wipe() then unmaps them, but does not overwrite them: they are the lender's. Returns 0, or
+/* Takes over inherited keys, in a child of the listener. Keeps them from its own children, such as the gate.
+ * vault_wipe() then unmaps them, but does not overwrite them: they are the lender's. Returns 0, or
  * logs one line and returns a negative errno; then the process must end. */
 int vault_borrow(struct vault *v, const struct vault *lent);
 
