@@ -28,13 +28,13 @@
 
 extern char **environ;
 
-static enum order take_order(void *gate)
+static enum order receive_order(void *gate)
 {
     return gate_order(gate);
 }
 
 /* Traces the handler's first bytes. */
-static void first_bytes(void *gate)
+static void trace_first_bytes(void *gate)
 {
     const struct gate *g = gate;
     struct trace to_here = g->trace;
@@ -80,9 +80,9 @@ static _Noreturn void relay(struct gate *g, const struct relay_client *ops, void
                       .to_handler = ends.to,
                       .from_handler = ends.from,
                       .control = g->ask.monitor,
-                      .order = take_order,
+                      .order = receive_order,
                       .order_arg = g,
-                      .heard = first_bytes,
+                      .heard = trace_first_bytes,
                       .greeting_seconds = g->o->timeout_lobby,
                       .idle = g->o->timeout_idle,
                       .session = g->o->timeout_session,
@@ -203,8 +203,8 @@ static void lobby_note(void *gate, enum gravity gravity, const char *text)
 /* Runs the lobby; then TLS, or the relay in plaintext. */
 static _Noreturn void serve_lobby(struct gate *g, bool tls)
 {
-    const struct lobby_gate host = {g,           lobby_start, lobby_stop,
-                                    lobby_leave, take_order,  lobby_note};
+    const struct lobby_gate host = {g,           lobby_start,   lobby_stop,
+                                    lobby_leave, receive_order, lobby_note};
     struct lobby *l = lobby_new();
 
     if (l == NULL)
@@ -287,7 +287,7 @@ static _Noreturn void serve_ucspi(struct gate *g)
 }
 
 /* Wipes the environment. It is meant for the handler and may hold secrets; the gate needs none of it. */
-static void forget_environment(void)
+static void wipe_environment(void)
 {
     for (char **entry = environ; entry != NULL && *entry != NULL; entry++)
         explicit_bzero(*entry, strlen(*entry));
@@ -295,7 +295,7 @@ static void forget_environment(void)
 }
 
 /* Reads the PROXY header, and gives gate and monitor the addresses in it. */
-static void take_header(struct gate *g)
+static void read_proxy_header(struct gate *g)
 {
     struct proxy_header h;
     struct outcome outcome;
@@ -339,7 +339,7 @@ static int prepare(struct gate *g, const struct jail *j)
 #ifdef POSTERN_TEST
     attempt_remember();
 #endif
-    forget_environment();
+    wipe_environment();
     return rc == 0 ? tls_start() : rc;
 }
 
@@ -356,7 +356,7 @@ static void enter_jail(struct gate *g, struct jail *j)
     if (rc < 0)
         gate_end(g, ENDING_SYSTEM, GRAVITY_ERROR, "the jail cannot be closed: %s%s", report.missing,
                  rc == -ENOTSUP ? " missing (--jail=strict)" : "");
-    trace_jailed(&g->trace, j, &report);
+    trace_jail(&g->trace, j, &report);
     if (report.missing[0] != '\0')
         gate_note(g, GRAVITY_DETAIL, "the jail lacks: %s", report.missing);
 }
@@ -381,7 +381,7 @@ _Noreturn void gate_run(struct connection *c, const struct options *o, struct ja
 #endif
     g.lingers = true;
     if (o->proxy_protocol)
-        take_header(&g);
+        read_proxy_header(&g);
     if (ucspi != NULL)
         serve_ucspi(&g);
     if (g.dialect != NULL)

@@ -43,7 +43,7 @@ static _Noreturn void fail(struct gate *g, const struct outcome *o)
 }
 
 /* Sends the outcome's alert to a client that had no answer yet; then ends the process. */
-static _Noreturn void answer_and_fail(struct gate *g, const struct outcome *o)
+static _Noreturn void fail_with_alert(struct gate *g, const struct outcome *o)
 {
     if (o->alert != 0)
         reason_send_alert(g->c->out, o->alert);
@@ -51,7 +51,7 @@ static _Noreturn void answer_and_fail(struct gate *g, const struct outcome *o)
 }
 
 /* Returns a request's result as an errno for the TLS library's callbacks: 0 or negative. */
-static int to_library(const struct ask *a, enum asked result)
+static int errno_of(const struct ask *a, enum asked result)
 {
     if (result == ASK_OK)
         return 0;
@@ -63,8 +63,7 @@ static int sign(void *gate, enum sign_as how, const uint8_t *data, size_t len, u
 {
     struct gate *g = gate;
 
-    return to_library(&g->ask,
-                      ask_signature(&g->ask, how, (struct bytes){data, len}, sig, sig_len));
+    return errno_of(&g->ask, ask_signature(&g->ask, how, (struct bytes){data, len}, sig, sig_len));
 }
 
 static int seal(void *gate, unsigned version, const struct ticket_state *state,
@@ -72,7 +71,7 @@ static int seal(void *gate, unsigned version, const struct ticket_state *state,
 {
     struct gate *g = gate;
 
-    return to_library(&g->ask, ask_seal(&g->ask, version, state, ticket));
+    return errno_of(&g->ask, ask_seal(&g->ask, version, state, ticket));
 }
 
 static int open_ticket(void *gate, unsigned version, const struct ticket *ticket,
@@ -81,7 +80,7 @@ static int open_ticket(void *gate, unsigned version, const struct ticket *ticket
     struct gate *g = gate;
 
     g->showed_ticket = true;
-    return to_library(&g->ask, ask_open(&g->ask, version, ticket, state));
+    return errno_of(&g->ask, ask_open(&g->ask, version, ticket, state));
 }
 
 /* True if tickets can be on for this client. With tickets on, the library ends the handshake over another
@@ -194,7 +193,7 @@ static void make_session(struct gate *g, struct attempt *a)
         gate_end(g, rc == -ENOMEM ? ENDING_SYSTEM : ENDING_CONFIGURATION, GRAVITY_ERROR, "%s", why);
 }
 
-static void run(struct gate *g, struct attempt *a, struct facts *facts)
+static void shake_hands(struct gate *g, struct attempt *a, struct facts *facts)
 {
     const struct hello *h = &a->opening.hello;
     char why[TLS_WHY_SIZE] = "";
@@ -206,7 +205,7 @@ static void run(struct gate *g, struct attempt *a, struct facts *facts)
     if (result != TLS_DONE) {
         reason_failed(h, result, why, g->o, &outcome);
         if (tls_is_silent(g->tls))
-            answer_and_fail(g, &outcome);
+            fail_with_alert(g, &outcome);
         fail(g, &outcome);
     }
     memcpy(facts->name, h->name, sizeof facts->name);
@@ -229,14 +228,14 @@ void handshake(struct gate *g, struct facts *facts)
         gate_end(g, ENDING_SYSTEM, GRAVITY_ERROR, "handshake failed: out of memory");
     a->deadline = io_deadline(g->o->timeout_handshake);
     if (!opening_read(&a->opening, g->c->in, g->ask.monitor, a->deadline, g->o, &outcome))
-        answer_and_fail(g, &outcome);
-    trace_greeted(&g->trace, &a->opening.hello);
+        fail_with_alert(g, &outcome);
+    trace_hello(&g->trace, &a->opening.hello);
     check_groups(g, &a->opening.hello);
     make_session(g, a);
-    run(g, a, facts);
+    shake_hands(g, a, facts);
     if (a->opening.hello.has_ticket && !g->showed_ticket)
         trace_unused_ticket(&g->trace, g->tickets.count > 0);
-    trace_shook_hands(&g->trace, facts, g->o);
+    trace_handshake(&g->trace, facts, g->o);
     opening_free(&a->opening);
     free(a);
 }

@@ -14,7 +14,7 @@
  * login. Counts the other refusals, so that a client can't flood the log. */
 static bool is_worth_a_line(struct lobby *l, const char *verb, bool login)
 {
-    size_t most = login ? LOBBY_TOLD_MAX : LOBBY_TOLD_MAX / 3;
+    size_t most = login ? LOBBY_REFUSALS_LOGGED : LOBBY_REFUSALS_LOGGED / 3;
     bool known = false;
 
     for (size_t i = 0; i < l->refused_count; i++)
@@ -28,7 +28,7 @@ static bool is_worth_a_line(struct lobby *l, const char *verb, bool login)
 }
 
 /* Logs how many refusals got no line. */
-static void tell_refusals(const struct lobby *l)
+static void log_refusal_count(const struct lobby *l)
 {
     char text[80];
 
@@ -95,7 +95,7 @@ static enum lobby_step close_unasked(struct lobby *l, const struct command *c)
 }
 
 /* Does what the ruling says about the line just read. */
-static enum lobby_step obey(struct lobby *l)
+static enum lobby_step handle_line(struct lobby *l)
 {
     size_t len = lobby_trim_line_end(l->line, l->line_len);
     struct command c;
@@ -172,10 +172,10 @@ enum lobby_outcome lobby_run(struct lobby *l)
                       "client sent more than 20 commands before TLS: connection closed");
             step = lobby_say_end(l, SAY_TOO_MANY, NULL, ENDING_PROTOCOL);
         } else {
-            step = obey(l);
+            step = handle_line(l);
         }
     }
-    tell_refusals(l);
+    log_refusal_count(l);
     if (step != STEP_RELAY)
         lobby_close_handler(l);
     return step == STEP_TLS ? LOBBY_TLS : step == STEP_RELAY ? LOBBY_RELAY : LOBBY_ENDED;

@@ -36,7 +36,7 @@ enum answer_result {
 };
 
 /* Turns a result of io_wait(), io_read() or io_write_all() that is no success into an answer_result. */
-static enum answer_result answer_failed(struct lobby *l, ssize_t error)
+static enum answer_result answer_error(struct lobby *l, ssize_t error)
 {
     if (error == -ETIMEDOUT)
         return ANSWER_LATE;
@@ -64,13 +64,14 @@ static enum answer_result handler_line(struct lobby *l, size_t *len)
         else if (n == 0)
             return ANSWER_ENDED;
         if (n < 0)
-            return answer_failed(l, n);
+            return answer_error(l, n);
         l->reply_len += (size_t)n;
     }
 }
 
 /* Answers, logs and ends the lobby since the handler gave no usable answer. `r` may be NULL. */
-static enum lobby_step no_answer(struct lobby *l, const struct reply *r, enum answer_result result)
+static enum lobby_step end_without_answer(struct lobby *l, const struct reply *r,
+                                          enum answer_result result)
 {
     if (r != NULL && r->preauth)
         lobby_log(l, GRAVITY_ERROR,
@@ -105,12 +106,12 @@ enum lobby_step lobby_pass_answer(struct lobby *l, const struct command *c)
         size_t n = 0;
         enum answer_result result = handler_line(l, &n);
         if (result != ANSWER_READ)
-            return no_answer(l, &r, result);
+            return end_without_answer(l, &r, result);
         state = l->dialect->reply(&r, l->reply, lobby_trim_line_end(l->reply, n), &out);
         l->reply_len -= n;
         memmove(l->reply, l->reply + n, l->reply_len);
         if (state == REPLY_BROKEN || out.full)
-            return no_answer(l, &r, ANSWER_MISPLACED);
+            return end_without_answer(l, &r, ANSWER_MISPLACED);
     }
     return lobby_after_write(l, lobby_send(l, buf, out.len));
 }
@@ -119,7 +120,7 @@ static enum lobby_step write_handler(struct lobby *l, const char *bytes, size_t 
 {
     int rc = io_write_all(l->to_handler, bytes, len, -1, l->deadline);
 
-    return rc < 0 ? no_answer(l, NULL, answer_failed(l, rc)) : STEP_ON;
+    return rc < 0 ? end_without_answer(l, NULL, answer_error(l, rc)) : STEP_ON;
 }
 
 /* Sends the line just read to the handler. */
@@ -210,7 +211,7 @@ enum lobby_step lobby_try_to_leave(struct lobby *l, struct command *c)
         size_t n = 0;
         enum answer_result result = handler_line(l, &n);
         if (result != ANSWER_READ)
-            return no_answer(l, NULL, result);
+            return end_without_answer(l, NULL, result);
         switch (l->dialect->answer(c, l->reply, lobby_trim_line_end(l->reply, n))) {
         case ANSWER_YES:
             return after_yes(l, c);

@@ -16,9 +16,8 @@
 #define LOBBY_LINE_MAX 1000  /* bytes, line end included */
 #define LOBBY_SASL_MAX 12288 /* bytes of a response in a SASL exchange (RFC 4954 section 4.4) */
 #define LOBBY_COMMANDS_MAX 20
-#define LOBBY_REPLY_MAX                                                                            \
-    13000                /* bytes of a handler's answer to one command; a SASL challenge is one */
-#define LOBBY_TOLD_MAX 6 /* refusals of one client that get a line each in the log */
+#define LOBBY_REPLY_MAX 13000   /* bytes of a handler's answer to one command, or challenge */
+#define LOBBY_REFUSALS_LOGGED 6 /* refusals of one client that get a line each in the log */
 
 /* The gate's functions that the lobby calls, with `gate` as first argument. */
 struct lobby_gate {
@@ -55,7 +54,7 @@ struct lobby {
     bool no_peek;    /* `in` is no socket, so it is read byte by byte */
     size_t line_len; /* of `line`, line end included */
     unsigned commands;
-    const char *refused[LOBBY_TOLD_MAX]; /* verbs whose refusal was logged */
+    const char *refused[LOBBY_REFUSALS_LOGGED]; /* verbs whose refusal was logged */
     size_t refused_count;
     unsigned refused_more; /* refusals that were not logged */
     size_t reply_len;

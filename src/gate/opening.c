@@ -9,11 +9,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static void tell(struct outcome *outcome, enum ending ending, enum gravity gravity,
-                 const char *format, ...) __attribute__((format(printf, 4, 5)));
+static void set_outcome(struct outcome *outcome, enum ending ending, enum gravity gravity,
+                        const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-static void tell(struct outcome *outcome, enum ending ending, enum gravity gravity,
-                 const char *format, ...)
+static void set_outcome(struct outcome *outcome, enum ending ending, enum gravity gravity,
+                        const char *format, ...)
 {
     va_list arguments;
 
@@ -48,22 +48,23 @@ static void explain_plaintext(const struct opening *o, const struct options *opt
     struct proxy_header h;
 
     if (o->len > 5 && proxy_parse(&h, o->bytes, o->len) != PROXY_ABSENT)
-        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-             "handshake failed: client speaks PROXY, not TLS: %s",
-             options->proxy_protocol
-                 ? "a second PROXY header; does more than one proxy send one?"
-                 : "if it is a proxy of yours, give --proxy-protocol and --proxy-trusted");
+        set_outcome(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+                    "handshake failed: client speaks PROXY, not TLS: %s",
+                    options->proxy_protocol
+                        ? "a second PROXY header; does more than one proxy send one?"
+                        : "if it is a proxy of yours, give --proxy-protocol and --proxy-trusted");
     else if (options->starttls != NULL || options->ucspi_tls)
-        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-             "handshake failed: client speaks %s where TLS has to begin", protocol);
+        set_outcome(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+                    "handshake failed: client speaks %s where TLS has to begin", protocol);
     else if (dialect != NULL)
-        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-             "handshake failed: client speaks %s in plaintext, but TLS starts at once here; for "
-             "clients set to STARTTLS run postern with --starttls=%s on that port",
-             protocol, dialect);
+        set_outcome(
+            outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+            "handshake failed: client speaks %s in plaintext, but TLS starts at once here; for "
+            "clients set to STARTTLS run postern with --starttls=%s on that port",
+            protocol, dialect);
     else
-        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-             "handshake failed: client speaks %s, not TLS", protocol);
+        set_outcome(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+                    "handshake failed: client speaks %s, not TLS", protocol);
 }
 
 /* Explains bytes that are no ClientHello. */
@@ -75,8 +76,8 @@ static void explain_verdict(const struct opening *o, enum reframe_verdict verdic
     if (words == NULL)
         explain_plaintext(o, options, outcome);
     else
-        tell(outcome, verdict == REFRAME_NO_MEMORY ? ENDING_SYSTEM : ENDING_HANDSHAKE,
-             GRAVITY_ERROR, "handshake failed: %s", words);
+        set_outcome(outcome, verdict == REFRAME_NO_MEMORY ? ENDING_SYSTEM : ENDING_HANDSHAKE,
+                    GRAVITY_ERROR, "handshake failed: %s", words);
     outcome->alert = reframe_alert(verdict);
 }
 
@@ -85,23 +86,25 @@ static void explain_silence(const struct opening *o, int error, const struct opt
                             struct outcome *outcome)
 {
     if (error == -ECANCELED)
-        tell(outcome, ENDING_SIGTERM, GRAVITY_DETAIL, "ended before the handshake");
+        set_outcome(outcome, ENDING_SIGTERM, GRAVITY_DETAIL, "ended before the handshake");
     else if (error == -ETIMEDOUT && o->len == 0 && options->starttls == NULL)
-        tell(outcome, ENDING_TIMEOUT_HANDSHAKE, GRAVITY_ERROR,
-             "handshake failed: client sent nothing in %u seconds; if it waits for a plaintext "
-             "greeting, set it to TLS (SSL), or run postern with --starttls on that port",
-             options->timeout_handshake);
+        set_outcome(
+            outcome, ENDING_TIMEOUT_HANDSHAKE, GRAVITY_ERROR,
+            "handshake failed: client sent nothing in %u seconds; if it waits for a plaintext "
+            "greeting, set it to TLS (SSL), or run postern with --starttls on that port",
+            options->timeout_handshake);
     else if (error == -ETIMEDOUT)
-        tell(outcome, ENDING_TIMEOUT_HANDSHAKE, GRAVITY_ERROR,
-             "handshake failed: no whole ClientHello in %u seconds (--timeout-handshake)",
-             options->timeout_handshake);
+        set_outcome(outcome, ENDING_TIMEOUT_HANDSHAKE, GRAVITY_ERROR,
+                    "handshake failed: no whole ClientHello in %u seconds (--timeout-handshake)",
+                    options->timeout_handshake);
     else if (error != -EPIPE)
-        tell(outcome, ENDING_SYSTEM, GRAVITY_ERROR, "cannot wait for the client: %s",
-             strerror(-error));
+        set_outcome(outcome, ENDING_SYSTEM, GRAVITY_ERROR, "cannot wait for the client: %s",
+                    strerror(-error));
     else
-        tell(outcome, ENDING_LEFT, GRAVITY_NOTE,
-             o->len == 0 ? "client left without a word (a port scan or a health check?)"
-                         : "client left before it had sent a whole ClientHello (a port scan?)");
+        set_outcome(outcome, ENDING_LEFT, GRAVITY_NOTE,
+                    o->len == 0
+                        ? "client left without a word (a port scan or a health check?)"
+                        : "client left before it had sent a whole ClientHello (a port scan?)");
 }
 
 /* Receives once and adds the bytes to the ClientHello. Returns 0 or a negative errno. */
@@ -164,14 +167,15 @@ static void explain_header(const struct proxy_header *h, enum proxy_verdict verd
     size_t used;
 
     if (verdict == PROXY_BAD)
-        tell(outcome, ENDING_PROTOCOL, GRAVITY_ERROR, "malformed PROXY header: %s", h->why);
+        set_outcome(outcome, ENDING_PROTOCOL, GRAVITY_ERROR, "malformed PROXY header: %s", h->why);
     else
-        tell(outcome, ENDING_PROTOCOL, GRAVITY_ERROR,
-             "no PROXY header: client speaks %s at once; is the proxy set to send one (HAProxy: "
-             "send-proxy-v2)?",
-             reframe_feed(&frame, bytes, len, &used) == REFRAME_PLAINTEXT
-                 ? hello_plaintext(bytes, len)
-                 : "TLS");
+        set_outcome(
+            outcome, ENDING_PROTOCOL, GRAVITY_ERROR,
+            "no PROXY header: client speaks %s at once; is the proxy set to send one (HAProxy: "
+            "send-proxy-v2)?",
+            reframe_feed(&frame, bytes, len, &used) == REFRAME_PLAINTEXT
+                ? hello_plaintext(bytes, len)
+                : "TLS");
     reframe_free(&frame);
 }
 
@@ -180,19 +184,20 @@ static void explain_no_header(size_t len, int error, const struct options *optio
                               struct outcome *outcome)
 {
     if (error == -ECANCELED)
-        tell(outcome, ENDING_SIGTERM, GRAVITY_DETAIL, "ended before the PROXY header");
+        set_outcome(outcome, ENDING_SIGTERM, GRAVITY_DETAIL, "ended before the PROXY header");
     else if (error == -ETIMEDOUT)
-        tell(outcome, ENDING_TIMEOUT_HANDSHAKE, GRAVITY_ERROR,
-             "no %sPROXY header in %u seconds (--timeout-handshake); is the proxy set to send one "
-             "(HAProxy: send-proxy-v2)?",
-             len > 0 ? "whole " : "", options->timeout_handshake);
+        set_outcome(
+            outcome, ENDING_TIMEOUT_HANDSHAKE, GRAVITY_ERROR,
+            "no %sPROXY header in %u seconds (--timeout-handshake); is the proxy set to send one "
+            "(HAProxy: send-proxy-v2)?",
+            len > 0 ? "whole " : "", options->timeout_handshake);
     else if (error != -EPIPE)
-        tell(outcome, ENDING_SYSTEM, GRAVITY_ERROR, "cannot wait for the PROXY header: %s",
-             strerror(-error));
+        set_outcome(outcome, ENDING_SYSTEM, GRAVITY_ERROR, "cannot wait for the PROXY header: %s",
+                    strerror(-error));
     else
-        tell(outcome, ENDING_LEFT, GRAVITY_NOTE,
-             len == 0 ? "client left without a word (a port scan or a health check?)"
-                      : "client left in the middle of its PROXY header");
+        set_outcome(outcome, ENDING_LEFT, GRAVITY_NOTE,
+                    len == 0 ? "client left without a word (a port scan or a health check?)"
+                             : "client left in the middle of its PROXY header");
 }
 
 bool opening_read_proxy(struct proxy_header *h, int in, int watch, io_time deadline,

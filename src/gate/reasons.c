@@ -10,11 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static void tell(struct outcome *outcome, enum ending ending, enum gravity gravity,
-                 const char *format, ...) __attribute__((format(printf, 4, 5)));
+static void set_outcome(struct outcome *outcome, enum ending ending, enum gravity gravity,
+                        const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-static void tell(struct outcome *outcome, enum ending ending, enum gravity gravity,
-                 const char *format, ...)
+static void set_outcome(struct outcome *outcome, enum ending ending, enum gravity gravity,
+                        const char *format, ...)
 {
     va_list arguments;
 
@@ -65,12 +65,12 @@ static void explain_refusal(const struct hello *h, enum tls_result result, const
     struct limit limit = find_limit(h);
 
     if (limit.before != NULL)
-        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-             "handshake failed: the client did nothing wrong, but %s%zu%s", limit.before,
-             limit.number, limit.after);
+        set_outcome(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+                    "handshake failed: the client did nothing wrong, but %s%zu%s", limit.before,
+                    limit.number, limit.after);
     else
-        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-             "handshake failed: the TLS library refuses this ClientHello: %s", why);
+        set_outcome(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+                    "handshake failed: the TLS library refuses this ClientHello: %s", why);
     outcome->alert = result == TLS_BAD_VALUE ? ALERT_ILLEGAL_PARAMETER : ALERT_DECODE_ERROR;
     if (limit.before != NULL)
         outcome->alert = ALERT_INTERNAL_ERROR;
@@ -79,26 +79,26 @@ static void explain_refusal(const struct hello *h, enum tls_result result, const
 static void explain_version(const struct hello *h, const struct options *options,
                             struct outcome *outcome)
 {
-    tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-         "handshake failed: client offers only %s, --tls-min is 1.%u",
-         hello_version_name(h->version_max), options->tls_min - 0x0301);
+    set_outcome(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+                "handshake failed: client offers only %s, --tls-min is 1.%u",
+                hello_version_name(h->version_max), options->tls_min - 0x0301);
 }
 
 void reason_failed(const struct hello *h, enum tls_result result, const char *why,
                    const struct options *options, struct outcome *outcome)
 {
     if (result == TLS_STOPPED)
-        tell(outcome, ENDING_SIGTERM, GRAVITY_DETAIL, "ended during the handshake");
+        set_outcome(outcome, ENDING_SIGTERM, GRAVITY_DETAIL, "ended during the handshake");
     else if (result == TLS_TIMEOUT)
-        tell(outcome, ENDING_TIMEOUT_HANDSHAKE, GRAVITY_ERROR,
-             "handshake failed: not done in %u seconds (--timeout-handshake)",
-             options->timeout_handshake);
+        set_outcome(outcome, ENDING_TIMEOUT_HANDSHAKE, GRAVITY_ERROR,
+                    "handshake failed: not done in %u seconds (--timeout-handshake)",
+                    options->timeout_handshake);
     else if (result == TLS_LEFT)
-        tell(outcome, ENDING_LEFT, GRAVITY_NOTE, "%s (a port scan?)", why);
+        set_outcome(outcome, ENDING_LEFT, GRAVITY_NOTE, "%s (a port scan?)", why);
     else if (h->version_max < options->tls_min)
         explain_version(h, options, outcome);
     else if (result == TLS_NO_ALPN)
-        tell(
+        set_outcome(
             outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
             "handshake failed: by ALPN the client wants to speak %s, which is not spoken here: see "
             "--alpn",
@@ -106,8 +106,8 @@ void reason_failed(const struct hello *h, enum tls_result result, const char *wh
     else if (result == TLS_BAD_HELLO || result == TLS_BAD_VALUE)
         explain_refusal(h, result, why, outcome);
     else
-        tell(outcome, result == TLS_FAILED ? ENDING_SYSTEM : ENDING_HANDSHAKE, GRAVITY_ERROR,
-             "handshake failed: %s", why);
+        set_outcome(outcome, result == TLS_FAILED ? ENDING_SYSTEM : ENDING_HANDSHAKE, GRAVITY_ERROR,
+                    "handshake failed: %s", why);
     if (outcome->ending == ENDING_HANDSHAKE && outcome->alert == 0)
         outcome->alert = reason_alert(h, options);
 }
@@ -115,11 +115,12 @@ void reason_failed(const struct hello *h, enum tls_result result, const char *wh
 /* Explains a client whose fitting signature algorithms come too late in its list for the library. */
 static void explain_late(const struct hello *h, struct outcome *outcome)
 {
-    tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-         "handshake failed: no certificate fits: of the client's %zu signature algorithms the TLS "
-         "library looks at the first %zu only, and those for%s%s%s come later",
-         h->sigalg_count, suites_limits()->sigalgs, h->late.rsa ? " RSA" : "",
-         h->late.ecdsa ? " ECDSA" : "", h->late.ed25519 ? " Ed25519" : "");
+    set_outcome(
+        outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+        "handshake failed: no certificate fits: of the client's %zu signature algorithms the TLS "
+        "library looks at the first %zu only, and those for%s%s%s come later",
+        h->sigalg_count, suites_limits()->sigalgs, h->late.rsa ? " RSA" : "",
+        h->late.ecdsa ? " ECDSA" : "", h->late.ed25519 ? " Ed25519" : "");
 }
 
 void reason_no_certificate(const struct hello *h, const struct options *options,
@@ -128,36 +129,40 @@ void reason_no_certificate(const struct hello *h, const struct options *options,
     if (h->version_max < options->tls_min)
         explain_version(h, options, outcome);
     else if (!h->tls13_suites && !h->aead_suites)
-        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-             "handshake failed: no shared cipher suite: see --ciphers");
+        set_outcome(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+                    "handshake failed: no shared cipher suite: see --ciphers");
     else if (h->late.rsa || h->late.ecdsa || h->late.ed25519)
         explain_late(h, outcome);
     else if (!h->rsa && !h->ecdsa && !h->ed25519)
-        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-             "handshake failed: client can use no certificate whatever: it offers no cipher suite "
-             "for one, or only signatures with SHA-1");
+        set_outcome(
+            outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+            "handshake failed: client can use no certificate whatever: it offers no cipher suite "
+            "for one, or only signatures with SHA-1");
     else
-        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-             "handshake failed: no certificate fits: client can use%s%s%s; give a second --cert of "
-             "that kind",
-             h->rsa ? " RSA" : "", h->ecdsa ? " ECDSA" : "", h->ed25519 ? " Ed25519" : "");
+        set_outcome(
+            outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+            "handshake failed: no certificate fits: client can use%s%s%s; give a second --cert of "
+            "that kind",
+            h->rsa ? " RSA" : "", h->ecdsa ? " ECDSA" : "", h->ed25519 ? " Ed25519" : "");
 }
 
 void reason_no_group(struct outcome *outcome)
 {
-    tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-         "handshake failed: no shared key exchange group: see --groups");
+    set_outcome(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+                "handshake failed: no shared key exchange group: see --groups");
 }
 
 void reason_no_name(const struct hello *h, struct outcome *outcome)
 {
     if (h->name[0] == '\0')
-        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-             "handshake failed: client names no server (no SNI), and there is no --cert for such "
-             "clients");
+        set_outcome(
+            outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+            "handshake failed: client names no server (no SNI), and there is no --cert for such "
+            "clients");
     else
-        tell(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-             "handshake failed: no certificate for %.200s: see --cert-dir and --sni", h->name);
+        set_outcome(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+                    "handshake failed: no certificate for %.200s: see --cert-dir and --sni",
+                    h->name);
 }
 
 int reason_alert(const struct hello *h, const struct options *options)

@@ -11,7 +11,7 @@
 /* A handler that still has output for its client may use its grace this many times. */
 #define GRACE_FACTOR 10
 
-/* Rounds without a call of wait() after which orders are looked for. */
+/* Rounds without a call of wait_for_any() after which orders are looked for. */
 #define ROUNDS 64
 
 /* Returns the next deadline and what passing it means: the ending, and whether it is the grace's. */
@@ -35,7 +35,7 @@ static io_time next_deadline(const struct relay_state *s, enum ending *ending, b
 }
 
 /* True if a deadline is over; sets the ending. */
-static bool overdue(struct relay_state *s)
+static bool is_overdue(struct relay_state *s)
 {
     enum ending ending;
     bool overstayed;
@@ -52,7 +52,7 @@ static bool overdue(struct relay_state *s)
     return true;
 }
 
-static void obey(struct relay_state *s)
+static void obey_order(struct relay_state *s)
 {
     switch (s->r->order(s->r->order_arg)) {
     case ORDER_GO_ON:
@@ -77,7 +77,7 @@ static void obey(struct relay_state *s)
 }
 
 /* Waits until something can be read or written, or for a deadline. Returns false if waiting failed. */
-static bool wait(struct relay_state *s, bool unsent)
+static bool wait_for_any(struct relay_state *s, bool unsent)
 {
     enum { CLIENT_IN, CLIENT_OUT, TO_HANDLER, FROM_HANDLER, CONTROL, COUNT };
     const struct relay *r = s->r;
@@ -106,7 +106,7 @@ static bool wait(struct relay_state *s, bool unsent)
     }
     s->client_quiet = s->handler_quiet = 0;
     if (p[CONTROL].revents != 0)
-        obey(s);
+        obey_order(s);
     /* While the client is not read, an error means it is lost. After POLLHUP bytes may still be unread. */
     if (!listening && (p[CLIENT_IN].revents & (POLLERR | POLLNVAL)) != 0)
         relay_lose_client(s);
@@ -136,15 +136,15 @@ static void close_client(struct relay_state *s)
         io_linger(r->client_in, r->client_out, deadline);
 }
 
-static void glance_at_orders(struct relay_state *s)
+static void poll_orders(struct relay_state *s)
 {
     struct pollfd p = {.fd = s->r->control, .events = POLLIN};
 
     if (poll(&p, 1, 0) > 0)
-        obey(s);
+        obey_order(s);
 }
 
-static void run(struct relay_state *s)
+static void relay_until_end(struct relay_state *s)
 {
     unsigned rounds = 0;
 
@@ -163,10 +163,10 @@ static void run(struct relay_state *s)
             return;
         if (moved)
             s->idle_since = io_now();
-        /* wait() receives orders, but a busy session may never call it. */
+        /* wait_for_any() receives orders, but a busy session may never call it. */
         if (moved && ++rounds % ROUNDS == 0)
-            glance_at_orders(s);
-        if (overdue(s) || (!moved && !wait(s, unsent)))
+            poll_orders(s);
+        if (is_overdue(s) || (!moved && !wait_for_any(s, unsent)))
             return;
     }
 }
@@ -185,7 +185,7 @@ int relay_run(struct relay *r)
     s.down.bytes = malloc(RELAY_BUFFER_SIZE);
     bool ready = s.up.bytes != NULL && s.down.bytes != NULL;
     if (ready)
-        run(&s);
+        relay_until_end(&s);
     else
         relay_end_system(&s, "relay", -ENOMEM);
     /* This comes first, so that the handler does not wait while the client is closed. */

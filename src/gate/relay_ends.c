@@ -24,7 +24,7 @@ void relay_end_system(struct relay_state *s, const char *what, int error)
     relay_end(s, ENDING_SYSTEM);
 }
 
-static void client_ended(struct relay_state *s, enum ending ending)
+static void note_client_end(struct relay_state *s, enum ending ending)
 {
     relay_end(s, ending);
     s->client_ended = true;
@@ -35,13 +35,13 @@ static void client_ended(struct relay_state *s, enum ending ending)
 
 void relay_lose_client(struct relay_state *s)
 {
-    client_ended(s, ENDING_RESET);
+    note_client_end(s, ENDING_RESET);
     s->client_gone = true;
     s->down.len = 0;
 }
 
 /* Notes that reading or writing the client failed. `what` completes "cannot". */
-static void client_lost(struct relay_state *s, const char *what, int error)
+static void client_failed(struct relay_state *s, const char *what, int error)
 {
     if (error == -ENOMEM || error == -ENOBUFS)
         relay_end_system(s, what, error);
@@ -65,7 +65,7 @@ bool relay_wants_client(const struct relay_state *s)
 }
 
 /* True if this round is to be skipped; counts it. Reading after EAGAIN would cost a busy session a system
- * call in each round. wait() ends the skipping. */
+ * call in each round. wait_for_any() ends the skipping. */
 static bool is_quiet(unsigned *rounds)
 {
     if (*rounds == 0)
@@ -103,11 +103,11 @@ bool relay_read_client(struct relay_state *s)
         if (s->held)
             drop_command(s);
     } else if (n == 0) {
-        client_ended(s, ENDING_CLIENT_CLOSE);
+        note_client_end(s, ENDING_CLIENT_CLOSE);
     } else if (n == -EPIPE) {
-        client_ended(s, ENDING_TRUNCATED);
+        note_client_end(s, ENDING_TRUNCATED);
     } else if (n == -ECONNRESET || n == -ENOMEM) {
-        client_lost(s, "read from the client", (int)n);
+        client_failed(s, "read from the client", (int)n);
     } else {
         relay_end(s, ENDING_TLS_ERROR);
         relay_lose_client(s);
@@ -160,7 +160,7 @@ bool relay_flush_client(struct relay_state *s)
     if (rc == -EAGAIN)
         return true;
     if (rc < 0)
-        client_lost(s, "write to the client", rc);
+        client_failed(s, "write to the client", rc);
     return false;
 }
 
@@ -246,7 +246,7 @@ bool relay_write_client(struct relay_state *s)
     if (n == -EAGAIN)
         return false;
     if (n < 0) {
-        client_lost(s, "write to the client", (int)n);
+        client_failed(s, "write to the client", (int)n);
         return true;
     }
     s->down.at += (size_t)n;

@@ -11,7 +11,7 @@ static struct ruling refuse(enum occasion occasion)
     return (struct ruling){RULING_REFUSE, occasion};
 }
 
-static struct ruling do_it(enum ruling_kind kind)
+static struct ruling act(enum ruling_kind kind)
 {
     return (struct ruling){kind, SAY_DONE};
 }
@@ -29,10 +29,10 @@ bool ruling_allows_login(const struct setting *s, const struct command *c)
 static struct ruling rule_announced(const struct setting *s, const struct command *c)
 {
     if (c->login && s->handler && s->passwords)
-        return do_it(RULING_LEAVE);
+        return act(RULING_LEAVE);
     if (c->login && c->kind == COMMAND_LITERAL)
         return refuse(s->handler ? SAY_NO_PASSWORD : SAY_NEED_TLS);
-    return c->kind == COMMAND_LITERAL ? say(SAY_MALFORMED) : do_it(RULING_CLOSE);
+    return c->kind == COMMAND_LITERAL ? say(SAY_MALFORMED) : act(RULING_CLOSE);
 }
 
 /* Decides for policy `required`, where the lobby answers by itself. */
@@ -46,7 +46,7 @@ static struct ruling rule_alone(const struct command *c)
     case COMMAND_QUIT:
         return (struct ruling){RULING_SAY_BYE, SAY_BYE};
     case COMMAND_CHUNK:
-        return do_it(RULING_CLOSE);
+        return act(RULING_CLOSE);
     default:
         return refuse(c->verb != NULL ? SAY_NEED_TLS : SAY_UNKNOWN);
     }
@@ -59,15 +59,15 @@ static struct ruling rule_with_handler(const struct setting *s, const struct com
     case COMMAND_PASSWORD:
     case COMMAND_MECHANISM:
     case COMMAND_LEAVE:
-        return do_it(RULING_TRY);
+        return act(RULING_TRY);
     case COMMAND_MAIL:
-        return do_it(s->passwords || !s->mail ? RULING_TRY : RULING_PASS);
+        return act(s->passwords || !s->mail ? RULING_TRY : RULING_PASS);
     case COMMAND_DATA:
-        return do_it(s->mail ? RULING_TRY : RULING_PASS);
+        return act(s->mail ? RULING_TRY : RULING_PASS);
     case COMMAND_CHUNK:
-        return do_it(s->mail ? RULING_LEAVE : RULING_CLOSE);
+        return act(s->mail ? RULING_LEAVE : RULING_CLOSE);
     default:
-        return do_it(RULING_PASS);
+        return act(RULING_PASS);
     }
 }
 
@@ -82,7 +82,7 @@ struct ruling ruling_of(const struct dialect *d, const struct setting *s, const 
     if (c->kind == COMMAND_MALFORMED || dialect_has_control(d, line, len))
         return say(SAY_MALFORMED);
     if (c->kind == COMMAND_STARTTLS)
-        return c->argument_len > 0 ? say(SAY_MALFORMED) : do_it(RULING_STARTTLS);
+        return c->argument_len > 0 ? say(SAY_MALFORMED) : act(RULING_STARTTLS);
     if (!s->handler)
         return rule_alone(c);
     if (!s->passwords && c->verb == NULL)

@@ -20,11 +20,11 @@ static void send_line(const struct trace *s, int64_t us, const char *format, va_
     (void)tell_step(s->ask, us, text);
 }
 
-static void tell(const struct trace *s, const char *format, ...)
+static void send_detail(const struct trace *s, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* Sends a line in the middle of a step. */
-static void tell(const struct trace *s, const char *format, ...)
+static void send_detail(const struct trace *s, const char *format, ...)
 {
     va_list arguments;
 
@@ -51,7 +51,7 @@ void trace_end(struct trace *s, const char *format, ...)
     s->since = now;
 }
 
-void trace_jailed(struct trace *s, const struct jail *j, const struct jail_report *report)
+void trace_jail(struct trace *s, const struct jail *j, const struct jail_report *report)
 {
     char text[256];
 
@@ -65,7 +65,7 @@ void trace_jailed(struct trace *s, const struct jail *j, const struct jail_repor
         trace_end(s, "the gate is jailed: %s", text);
 }
 
-void trace_greeted(struct trace *s, const struct hello *h)
+void trace_hello(struct trace *s, const struct hello *h)
 {
     bool one = h->version_min == h->version_max;
 
@@ -76,30 +76,30 @@ void trace_greeted(struct trace *s, const struct hello *h)
               h->has_ticket ? ", a session ticket" : "");
 }
 
-static void tell_client(const struct trace *s, const struct client_facts *c)
+static void send_client_details(const struct trace *s, const struct client_facts *c)
 {
     if (c->verify == CLIENT_NONE)
-        tell(s, "client certificate: asked for, none given");
+        send_detail(s, "client certificate: asked for, none given");
     else if (c->verify == CLIENT_VERIFIED)
-        tell(s, "client certificate: good, user %s, subject %.300s",
-             c->user[0] != '\0' ? c->user : "unknown", c->subject);
+        send_detail(s, "client certificate: good, user %s, subject %.300s",
+                    c->user[0] != '\0' ? c->user : "unknown", c->subject);
 }
 
-void trace_shook_hands(struct trace *s, const struct facts *f, const struct options *o)
+void trace_handshake(struct trace *s, const struct facts *f, const struct options *o)
 {
     if (!log_has_details())
         return;
     if (f->resumed)
-        tell(s, "cipher suite %s: that of the session which is resumed", f->cipher);
+        send_detail(s, "cipher suite %s: that of the session which is resumed", f->cipher);
     else
-        tell(s, "cipher suite %s: the first of ours that client and certificate can do; %s",
-             f->cipher, suites_order(o->tls_min, o->ciphers));
+        send_detail(s, "cipher suite %s: the first of ours that client and certificate can do; %s",
+                    f->cipher, suites_order(o->tls_min, o->ciphers));
     if (f->group[0] != '\0')
-        tell(s, "key exchange group %s: offered by the client, and one of %.200s", f->group,
-             suites_groups(o->groups));
+        send_detail(s, "key exchange group %s: offered by the client, and one of %.200s", f->group,
+                    suites_groups(o->groups));
     else
-        tell(s, "no key exchange group: in TLS 1.2 a session is resumed without one");
-    tell_client(s, &f->client);
+        send_detail(s, "no key exchange group: in TLS 1.2 a session is resumed without one");
+    send_client_details(s, &f->client);
     trace_end(s, "handshake is done: %s, %s, ALPN %s", f->version,
               f->resumed ? "an old session is resumed" : "a new session",
               f->alpn[0] != '\0' ? f->alpn : "not used");
@@ -108,7 +108,7 @@ void trace_shook_hands(struct trace *s, const struct facts *f, const struct opti
 void trace_unused_ticket(const struct trace *s, bool has_keys)
 {
     if (log_has_details())
-        tell(s, "the client's session ticket is not used: %s",
-             has_keys ? "not sealed with a key that is in the file"
-                      : "there are no ticket keys here (--tickets)");
+        send_detail(s, "the client's session ticket is not used: %s",
+                    has_keys ? "not sealed with a key that is in the file"
+                             : "there are no ticket keys here (--tickets)");
 }

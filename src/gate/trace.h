@@ -25,9 +25,9 @@ void trace_begin(struct trace *s);
 void trace_end(struct trace *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* End the steps of entering the jail, of reading a ClientHello, and of the handshake. */
-void trace_jailed(struct trace *s, const struct jail *j, const struct jail_report *report);
-void trace_greeted(struct trace *s, const struct hello *h);
-void trace_shook_hands(struct trace *s, const struct facts *f, const struct options *o);
+void trace_jail(struct trace *s, const struct jail *j, const struct jail_report *report);
+void trace_hello(struct trace *s, const struct hello *h);
+void trace_handshake(struct trace *s, const struct facts *f, const struct options *o);
 
 /* Sends a line that the vault was not asked to open the client's ticket. `has_keys`: there are ticket keys. */
 void trace_unused_ticket(const struct trace *s, bool has_keys);

@@ -60,7 +60,7 @@ static int load_authorities(WOLFSSL_CTX *context, const struct trust *trust, cha
 #ifdef HAVE_CRL_IO
 /* Refuses to fetch. By default the library fetches a missing list from the address in the client's
  * certificate. */
-static int never_fetch(WOLFSSL_CRL *list, const char *url, int url_len)
+static int refuse_to_fetch(WOLFSSL_CRL *list, const char *url, int url_len)
 {
     (void)list;
     (void)url;
@@ -79,7 +79,7 @@ static int load_lists(WOLFSSL_CTX *context, const struct trust *trust, char *why
     int rc = wolfSSL_CTX_EnableCRL(context, WOLFSSL_CRL_CHECKALL);
 #ifdef HAVE_CRL_IO
     if (rc == WOLFSSL_SUCCESS)
-        rc = wolfSSL_CTX_SetCRL_IOCb(context, never_fetch);
+        rc = wolfSSL_CTX_SetCRL_IOCb(context, refuse_to_fetch);
 #endif
     if (rc != WOLFSSL_SUCCESS)
         return refuse_file(why, "--crl", rc);

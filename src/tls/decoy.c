@@ -130,7 +130,7 @@ static void put_ed25519_public(struct writer *w)
     put_element(w, CONTEXT_1_PRIMITIVE, public, sizeof public);
 }
 
-static bool is(struct der oid, const uint8_t *bytes, size_t len)
+static bool oid_is(struct der oid, const uint8_t *bytes, size_t len)
 {
     return oid.len == len && memcmp(oid.at, bytes, len) == 0;
 }
@@ -144,11 +144,11 @@ static enum kind kind_of(struct der oid)
     static const uint8_t ec[] = {0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1};
     static const uint8_t ed25519[] = {0x2b, 0x65, 0x70};
 
-    if (is(oid, rsa, sizeof rsa) || is(oid, rsa_pss, sizeof rsa_pss))
+    if (oid_is(oid, rsa, sizeof rsa) || oid_is(oid, rsa_pss, sizeof rsa_pss))
         return RSA;
-    if (is(oid, ec, sizeof ec))
+    if (oid_is(oid, ec, sizeof ec))
         return ECDSA;
-    return is(oid, ed25519, sizeof ed25519) ? ED25519 : OTHER;
+    return oid_is(oid, ed25519, sizeof ed25519) ? ED25519 : OTHER;
 }
 
 static int put_private(struct writer *w, enum kind kind, struct der public)

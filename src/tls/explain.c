@@ -15,7 +15,7 @@
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
 /* Tells a ClientHello that the library can't read from one with a value that it refuses. */
-static enum tls_result refusal(int error)
+static enum tls_result result_of_refusal(int error)
 {
     switch (error) {
     case BUFFER_E:
@@ -69,7 +69,7 @@ static enum tls_result explain_error(const struct tls *t, int error, char *why)
                        wolfSSL_ERR_reason_error_string((unsigned long)error), error);
         if (error == MEMORY_E || error == RNG_FAILURE_E)
             return TLS_FAILED;
-        return t->transport.answered ? TLS_DISAGREED : refusal(error);
+        return t->transport.answered ? TLS_DISAGREED : result_of_refusal(error);
     }
     return TLS_DISAGREED;
 }

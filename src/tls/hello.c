@@ -65,7 +65,7 @@ static struct cursor take_list(struct cursor *c, size_t length_bytes, size_t lea
 }
 
 /* True if a list was read without failure, and nothing follows it in `whole`. */
-static bool ends(const struct cursor *list, const struct cursor *whole)
+static bool ended_well(const struct cursor *list, const struct cursor *whole)
 {
     return !list->failed && !whole->failed && whole->left == 0;
 }
@@ -136,7 +136,7 @@ static bool take_sigalgs(struct hello *h, struct cursor extension, size_t limit)
     h->late.rsa = late.rsa && !early.rsa;
     h->late.ecdsa = late.ecdsa && !early.ecdsa;
     h->late.ed25519 = late.ed25519 && !early.ed25519;
-    return ends(&list, &extension);
+    return ended_well(&list, &extension);
 }
 
 static void note_version(struct hello *h, uint32_t version)
@@ -188,7 +188,7 @@ static bool take_name(struct hello *h, struct cursor extension)
         if (len > 1 && h->name[len - 1] == '.')
             h->name[len - 1] = '\0';
     }
-    return ends(&list, &extension);
+    return ended_well(&list, &extension);
 }
 
 /* Takes the ALPN names (RFC 7301 section 3.1) for the log. A byte that is not printable becomes "?". */
@@ -213,7 +213,7 @@ static bool take_protocols(struct hello *h, struct cursor extension)
         }
         h->alpn[used] = '\0';
     }
-    return ends(&list, &extension);
+    return ended_well(&list, &extension);
 }
 
 /* Takes the key exchange groups (RFC 8446 section 4.2.7). */
@@ -226,7 +226,7 @@ static bool take_groups(struct hello *h, struct cursor extension)
         if (!is_grease(group) && h->group_count < HELLO_GROUPS_MAX)
             h->groups[h->group_count++] = (uint16_t)group;
     }
-    return ends(&list, &extension);
+    return ended_well(&list, &extension);
 }
 
 /* Takes supported_versions, which replaces the field for the version (RFC 8446 section 4.2.1). */
@@ -238,7 +238,7 @@ static bool take_versions(struct hello *h, struct cursor extension)
     h->version_max = 0;
     while (!list.failed && list.left > 0)
         note_version(h, take_number(&list, 2));
-    return ends(&list, &extension);
+    return ended_well(&list, &extension);
 }
 
 /* Takes the identities of pre-shared keys; the binders follow (RFC 8446 section 4.2.11). */
@@ -310,7 +310,7 @@ static bool take_extensions(struct hello *h, struct cursor extensions, size_t si
 }
 
 /* Clears the kinds of certificate for which the client has no suite; TLS 1.3 suites fit all kinds. */
-static void weigh_kinds(struct hello *h)
+static void drop_kinds_without_suite(struct hello *h)
 {
     if (!h->has_sigalgs) { /* RFC 5246 section 7.4.1.4.1: the suites alone decide */
         h->rsa = true;
@@ -351,7 +351,7 @@ bool hello_parse(struct hello *h, const uint8_t *message, size_t len, size_t sig
         if (c.failed || !take_extensions(h, extensions, sigalgs))
             return false;
     }
-    weigh_kinds(h);
+    drop_kinds_without_suite(h);
     return c.left == 0;
 }
 

@@ -141,7 +141,7 @@ static int parse_groups(const char *list, int groups[GROUPS_MAX])
 #ifdef OPENSSL_EXTRA
 /* Forbids TLS 1.2 all other groups; without this the client's list alone decides. The library has no other
  * way, and only builds with OPENSSL_EXTRA have this one. It takes curves only, so the hybrid is left out. */
-static int forbid_others(WOLFSSL_CTX *context, const int *groups, int count)
+static int forbid_other_groups(WOLFSSL_CTX *context, const int *groups, int count)
 {
     char names[GROUPS_MAX * 12] = "";
 
@@ -190,7 +190,7 @@ static int set_groups(WOLFSSL_CTX *context, const char *list, char *why)
         return -EINVAL;
 #ifdef OPENSSL_EXTRA
     /* This must come before use_groups(), since from 5.8 on it sets groups, too. */
-    if (forbid_others(context, groups, count) < 0)
+    if (forbid_other_groups(context, groups, count) < 0)
         return -EINVAL;
 #endif
     if (use_groups(context, groups, count, count) < 0)
@@ -249,7 +249,7 @@ bool suites_use_hybrid(const char *groups)
 }
 
 /* Returns the library's number for a version. */
-static int minimum(unsigned version)
+static int library_version(unsigned version)
 {
     static const int versions[] = {WOLFSSL_TLSV1, WOLFSSL_TLSV1_1, WOLFSSL_TLSV1_2,
                                    WOLFSSL_TLSV1_3};
@@ -261,7 +261,7 @@ int suites_set(struct WOLFSSL_CTX *context, unsigned version, const char *cipher
                const char *groups, char *why)
 {
     ciphers = suites_ciphers(version, ciphers);
-    if (wolfSSL_CTX_SetMinVersion(context, minimum(version)) != WOLFSSL_SUCCESS) {
+    if (wolfSSL_CTX_SetMinVersion(context, library_version(version)) != WOLFSSL_SUCCESS) {
         (void)snprintf(why, TLS_WHY_SIZE,
                        "--tls-min=1.%u: this TLS library does not have that version",
                        version - 0x0301);

@@ -27,7 +27,7 @@ static int lose_client(struct transport *t, ssize_t n)
 }
 
 /* Makes the library read these bytes next. Returns true. */
-static bool give_first(struct transport *t, const struct reframe *r)
+static bool use_reframed(struct transport *t, const struct reframe *r)
 {
     t->refused = REFRAME_WHOLE;
     t->first = r->bytes;
@@ -36,7 +36,7 @@ static bool give_first(struct transport *t, const struct reframe *r)
 }
 
 /* Reads bytes of the second ClientHello. Returns true if the library can read it now. */
-static bool take_second(struct transport *t, const uint8_t *bytes, size_t len)
+static bool feed_second(struct transport *t, const uint8_t *bytes, size_t len)
 {
     struct reframe *r = &t->second;
     struct hello h;
@@ -48,7 +48,7 @@ static bool take_second(struct transport *t, const uint8_t *bytes, size_t len)
     t->retrying = false;
     if (t->refused ==
         REFRAME_ALERT) /* the library handles alerts; the record's type was the last byte used */
-        return reframe_finish(r, 3, bytes + used - 1, len - used + 1) == 0 && give_first(t, r);
+        return reframe_finish(r, 3, bytes + used - 1, len - used + 1) == 0 && use_reframed(t, r);
     if (t->refused == REFRAME_PLAINTEXT || t->refused == REFRAME_SSL2)
         t->refused = REFRAME_UNEXPECTED;
     if (t->refused == REFRAME_WHOLE &&
@@ -60,7 +60,7 @@ static bool take_second(struct transport *t, const uint8_t *bytes, size_t len)
      * ignore. */
     if (t->refused == REFRAME_WHOLE && reframe_finish(r, 3, bytes + used, len - used) < 0)
         t->refused = REFRAME_NO_MEMORY;
-    return t->refused == REFRAME_WHOLE && give_first(t, r);
+    return t->refused == REFRAME_WHOLE && use_reframed(t, r);
 }
 
 /* Reads the second ClientHello, after a HelloRetryRequest (RFC 8446 section 4.1.4). Returns 0 when it is
@@ -72,7 +72,7 @@ static int read_second(struct transport *t)
     if (t->first_len > 0) { /* these bytes came with the first ClientHello */
         size_t len = t->first_len;
         t->first_len = 0;
-        if (take_second(t, t->first, len))
+        if (feed_second(t, t->first, len))
             return 0;
         if (!t->retrying)
             return WOLFSSL_CBIO_ERR_GENERAL;
@@ -84,7 +84,7 @@ static int read_second(struct transport *t)
         if (n <= 0)
             return lose_client(t, n);
         t->budget -= (size_t)n < t->budget ? (size_t)n : t->budget;
-        if (take_second(t, bytes, (size_t)n))
+        if (feed_second(t, bytes, (size_t)n))
             return 0;
         if (!t->retrying)
             return WOLFSSL_CBIO_ERR_GENERAL;

@@ -37,11 +37,11 @@ struct clientcert {
 };
 
 /* Faults that the library finds. Builds with OPENSSL_EXTRA report some by OpenSSL's numbers, which are
- * positive (`imitated`). Those for dates differ (5.5.4: 14 and 13; 5.7.2 and 5.9.2: 10 and 9). So
+ * positive (`openssl_error`). Those for dates differ (5.5.4: 14 and 13; 5.7.2 and 5.9.2: 10 and 9). So
  * name_fault() compares the dates itself. */
 static const struct {
     int error;
-    int imitated;
+    int openssl_error;
     int alert;
     const char *words;
 } faults[] = {
@@ -117,7 +117,7 @@ static size_t find_fault(int error)
     size_t i = 0;
 
     while (i < FAULTS && error != faults[i].error &&
-           (faults[i].imitated == 0 || error != faults[i].imitated))
+           (faults[i].openssl_error == 0 || error != faults[i].openssl_error))
         i++;
     return i;
 }
@@ -283,7 +283,7 @@ static int verify(int good, WOLFSSL_X509_STORE_CTX *store)
 #if defined(WOLFSSL_ALWAYS_VERIFY_CB) && defined(OPENSSL_EXTRA)
 
 /* Sets the context up for mode and trust. Returns 0, or a negative errno with the reason in `why`. */
-static int prepare(WOLFSSL_CTX *context, const struct clientcert_setup *setup, char *why)
+static int prepare_context(WOLFSSL_CTX *context, const struct clientcert_setup *setup, char *why)
 {
     bool require = setup->mode == CLIENT_CERT_REQUIRE;
     int mode = WOLFSSL_VERIFY_PEER | (require ? WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
@@ -300,7 +300,7 @@ static int prepare(WOLFSSL_CTX *context, const struct clientcert_setup *setup, c
 
 #else
 
-static int prepare(WOLFSSL_CTX *context, const struct clientcert_setup *setup, char *why)
+static int prepare_context(WOLFSSL_CTX *context, const struct clientcert_setup *setup, char *why)
 {
     (void)context;
     (void)setup;
@@ -326,7 +326,7 @@ int clientcert_new(struct clientcert **made, WOLFSSL_CTX *context,
     }
     c->mode = setup->mode;
     c->part = setup->part;
-    int rc = prepare(context, setup, why);
+    int rc = prepare_context(context, setup, why);
     if (rc < 0)
         free(c);
     else
