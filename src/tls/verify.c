@@ -3,6 +3,7 @@
 
 #include "tls/alert.h"
 #include "tls/authorities.h"
+#include "tls/strict.h"
 #include "x509/user.h"
 #include "tls/suites.h"
 #include "x509/certificate.h"
@@ -20,7 +21,6 @@
 #include <wolfssl/wolfcrypt/sha256.h>
 
 #define FALSE_ISSUER "its issuer %s is no CA (basicConstraints or keyUsage)"
-#define NOT_VERSION_3 "not of X.509 version 3 (made without any extension)"
 #define CHAIN_MAX 6 /* certificates that a client may send */
 
 /* A too long path must get the alert bad_certificate. 5.7.2 and 5.9.2 send unknown_ca unless verify()
@@ -62,7 +62,7 @@ static const struct {
      "not meant for clients (extendedKeyUsage without clientAuth)"},
     {KEYUSE_SIGNATURE_E, 0, ALERT_UNSUPPORTED_CERTIFICATE,
      "its key must not sign (keyUsage without digitalSignature)"},
-    {ASN_VERSION_E, 0, ALERT_UNSUPPORTED_CERTIFICATE, NOT_VERSION_3},
+    {ASN_VERSION_E, 0, ALERT_UNSUPPORTED_CERTIFICATE, STRICT_NOT_VERSION_3},
     {RSA_KEY_SIZE_E, 0, 0, "an RSA key of less than 2048 bits"},
     {ECC_KEY_SIZE_E, 0, 0, "a key that is too short"},
     {ASN_NAME_INVALID_E, 0, 0, "a name that its issuer %s must not certify (name constraints)"},
@@ -183,30 +183,6 @@ static bool refuse_issuer(struct clientcert *c, const WOLFSSL_X509_STORE_CTX *st
     return true;
 }
 
-/* Returns a reason to refuse a certificate that could be forged, or NULL. The library accepts these. */
-static const char *judge_strength(const struct certificate *one, bool leaf)
-{
-    if (one->weak_signature && (leaf || !one->self_issued))
-        return "signed with SHA-1 or MD5";
-    if (one->rsa_bits != 0 && one->rsa_bits < RSA_BITS_MIN)
-        return "an RSA key of less than 2048 bits";
-    return NULL;
-}
-
-/* Returns a reason to refuse a certificate that is not for clients, or NULL. The library accepts these. */
-static const char *judge_use(const struct certificate *one, bool leaf)
-{
-    if (one->version != 3)
-        return NOT_VERSION_3;
-    if (leaf && one->is_ca)
-        return "a CA's certificate, not a client's (CA:TRUE)";
-    if (leaf && !one->may_sign)
-        return "its key must not sign (keyUsage without digitalSignature)";
-    if (!one->for_clients)
-        return "not meant for clients (extendedKeyUsage without clientAuth)";
-    return NULL;
-}
-
 static int fingerprint(char *text, size_t size, const WOLFSSL_BUFFER_INFO *der)
 {
     byte hash[WC_SHA256_DIGEST_SIZE];
@@ -231,8 +207,8 @@ static bool judge_chain(struct clientcert *c, const WOLFSSL_X509_STORE_CTX *stor
         const char *reason = "it cannot be decoded";
         int alert = 0;
         if (x509_read(&one, store->certs[i].buffer, store->certs[i].length) == 0)
-            reason = judge_strength(&one, i == 0);
-        if (reason == NULL && (reason = judge_use(&one, i == 0)) != NULL)
+            reason = strict_strength(&one, i == 0);
+        if (reason == NULL && (reason = strict_use(&one, i == 0)) != NULL)
             alert = ALERT_UNSUPPORTED_CERTIFICATE;
         if (reason != NULL) {
             refuse(c, store, i, alert, reason);
