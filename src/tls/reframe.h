@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Joins the records of a ClientHello and writes it into full records, because the TLS library does not
- * accept tiny ones. Record headers are neither hashed nor signed (RFC 8446 section 4.4.1). The message
+/* Joins the records of a ClientHello and writes it into full records. The TLS library does not accept
+ * tiny ones. Record headers are neither hashed nor signed (RFC 8446 section 4.4.1). The message
  * itself is hashed, so it is never changed. Pure, except that it allocates memory. */
 #ifndef POSTERN_REFRAME_H
 #define POSTERN_REFRAME_H

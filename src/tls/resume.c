@@ -69,8 +69,8 @@ static bool is_zero(const uint8_t *bytes, size_t len)
     return len == 0;
 }
 
-/* True if the ticket may be one of ours. In TLS 1.3 the library asks once for each cipher suite shared with
- * the client, after a failure with zeros in the ticket's place. */
+/* True if the ticket may be one of ours. In TLS 1.3 the library asks once for each shared cipher suite.
+ * After a failure it has zeros in the ticket's place. */
 static bool may_be_ours(const struct resumption *r, const struct fields *f, size_t len)
 {
     return len >= TICKET_TAG_SIZE && len <= TICKET_MAX - TICKET_HEAD_SIZE &&

@@ -136,8 +136,8 @@ static int make_context(struct tls *t, const struct tls_setup *setup, char *why)
     return rc;
 }
 
-/* Sets the ALPN protocols. Refuses a client that offers only others (RFC 7301 section 3.2), so that
- * messages meant for another protocol are never served by this one. */
+/* Sets the ALPN protocols. Refuses a client that offers only others (RFC 7301 section 3.2). Otherwise
+ * this protocol could serve messages that are meant for another one. */
 static int set_protocols(struct tls *t, const char *names, char *why)
 {
     size_t len = strlen(names);

@@ -223,7 +223,7 @@ static bool judge_chain(struct clientcert *c, const WOLFSSL_X509_STORE_CTX *stor
     return true;
 }
 
-/* True if a fault is passed over here, so that the refusal of the next certificate gives the right alert. */
+/* True if a fault is accepted, so that refusing the next certificate gives the right alert. */
 static bool waits_for_alert(int error, int depth)
 {
     return PATH_LENGTH_IS_UNKNOWN_CA && error == ASN_PATHLEN_INV_E && depth > 0;
