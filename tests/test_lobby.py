@@ -439,11 +439,12 @@ def test_line_is_refused_and_ends_the_connection_for(enter, dialect, name):
     is_refused(server, 'required', 'client sent a NUL or a bare CR before TLS')
 
 
+@pytest.mark.parametrize('length', [b'\x02\x00', b'\x06\x0a', b'\x0d\x0a'], ids=['', 'with an LF in its length', 'CR LF'])
 @dialects
-def test_tls_at_once_is_named_in_the_log(enter, dialect):
+def test_tls_at_once_is_named_in_the_log(enter, dialect, length):
     server = enter(dialect)
     with Client(server, dialect.hello) as client:
-        client.send(b'\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03' + bytes(505))
+        client.send(b'\x16\x03\x01' + length + b'\x01\x00\x01\xfc\x03\x03' + bytes(505))
         client.closes_with(dialect.too_long)
     is_refused(server, 'required', 'client begins TLS at once, but here it has to say STARTTLS first')
 

@@ -64,9 +64,18 @@ static bool take(const struct lobby *l, char *buf, size_t len)
     return l->no_peek || io_read(l->in, buf, len) == (ssize_t)len;
 }
 
-/* True if there is no NUL, and no CR without an LF after it. None of the protocols allows these. */
+/* True if a TLS record with a handshake message begins here (RFC 8446 section 5.1). */
+static bool is_tls(const char *line, size_t len)
+{
+    return len > 1 && line[0] == 22 && line[1] == 3;
+}
+
+/* True if there is no NUL, and no CR without an LF after it. None of the protocols allows these. A TLS record
+ * is not clean either, even if its length has an LF in it. */
 static bool is_clean(const char *line, size_t len)
 {
+    if (is_tls(line, len))
+        return false;
     for (size_t i = 0; i < len; i++)
         if (line[i] == '\0' || (line[i] == '\r' && i + 1 < len && line[i + 1] != '\n'))
             return false;
@@ -150,8 +159,7 @@ static void read_rest(struct lobby *l)
 /* Logs a line with forbidden bytes. */
 static void complain_of_bytes(const struct lobby *l)
 {
-    /* These two bytes begin a TLS record with a handshake message (RFC 8446 section 5.1). */
-    if (l->line_len > 1 && l->line[0] == 22 && l->line[1] == 3)
+    if (is_tls(l->line, l->line_len))
         lobby_log(l, GRAVITY_CLIENT,
                   "client begins TLS at once, but here it has to say STARTTLS first");
     else

@@ -228,8 +228,10 @@ enum tls_result tls_handshake(struct tls *t, int watch, io_time deadline, char *
         int rc = tls_flush(t);
         if (rc < 0 && rc != -EAGAIN)
             return explain_failure(t, SOCKET_ERROR_E, why);
-        if (error == 0 && rc == 0)
+        if (error == 0 && rc == 0) {
+            t->transport.session = true;
             return TLS_DONE;
+        }
         enum tls_result result = wait_for_client(t, error != 0, watch, deadline, why);
         if (result != TLS_DONE)
             return result;
@@ -293,7 +295,7 @@ ssize_t tls_read(struct tls *t, void *buf, size_t len)
     if (n > 0)
         return n;
     int error = wolfSSL_get_error(t->ssl, n);
-    if (error == WOLFSSL_ERROR_WANT_READ)
+    if (error == WOLFSSL_ERROR_WANT_READ && !t->transport.ended)
         return -EAGAIN;
     if (error == WOLFSSL_ERROR_ZERO_RETURN)
         return 0;

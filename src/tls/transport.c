@@ -16,12 +16,13 @@
 #define QUEUE_MAX ((size_t)64 * 1024)    /* more bytes unsent than this are an error */
 #define QUEUE_STOP_READING ((size_t)32 * 1024)
 
-/* Notes that the client left. n is io_receive()'s result. Returns the library's code for it. */
+/* Notes that the client left. n is io_receive()'s result. Returns the library's code for it. A client that has
+ * only closed its side of a session may still read: told of the end, 5.7.2 would send no close_notify. */
 static int lose_client(struct transport *t, ssize_t n)
 {
     t->ended = true;
     if (n == 0)
-        return WOLFSSL_CBIO_ERR_CONN_CLOSE;
+        return t->session ? WOLFSSL_CBIO_ERR_WANT_READ : WOLFSSL_CBIO_ERR_CONN_CLOSE;
     t->reset = true;
     return WOLFSSL_CBIO_ERR_CONN_RST;
 }

@@ -27,6 +27,7 @@ struct transport {
     int write_error; /* of sending, a negative errno; 0: none */
     bool reset;      /* the client reset the connection */
     bool ended;      /* the client closed or reset the connection */
+    bool session;    /* the handshake is done */
     bool silent;     /* nothing was sent since the last ClientHello */
     bool answered;   /* a ServerHello was sent */
     int limit_alert; /* replaces the library's alert before a ServerHello; 0: does not */
