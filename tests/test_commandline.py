@@ -206,14 +206,16 @@ def test_all_mistakes_of_the_configuration_file_are_told_in_one_run(run, tmp_pat
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason='only root can become somebody else')
-def test_configuration_file_that_others_may_not_read_is_told(run, tmp_path):
+def test_configuration_file_that_others_may_not_read_is_told(postern, tmp_path):
+    program = shutil.copy(postern, tmp_path)    # where others may run it
     file = tmp_path / 'postern.conf'
     file.write_text('cert = /a\n', encoding='ascii')
     file.chmod(0o600)
     with open(file, encoding='ascii') as opened:
         for folder in file.parents:
             folder.chmod(folder.stat().st_mode | 0o011)
-        ended = run('-f', file, 'cat', user=65534, group=65534, extra_groups=[])
+        ended = subprocess.run([program, '-f', file, 'cat'], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                               timeout=tls.TIMEOUT, check=False, user=65534, group=65534, extra_groups=[])
         assert_one_line(ended, CONFIG, f'--config={file}: cannot be opened: Permission denied')
         assert opened.read() == 'cert = /a\n'
 

@@ -9,6 +9,7 @@ RFC 8446 has for it.
 import os
 import select
 import socket
+import ssl
 
 import pytest
 
@@ -95,7 +96,9 @@ def test_a_hello_that_comes_byte_by_byte_leads_to_a_session(serve, pki, version)
 @both_versions
 def test_a_hello_of_about_one_record_and_more_leads_to_a_session(serve, pki, length, version):
     context = clients.context(pki.ca, version)
-    context.set_alpn_protocols(['imap', *(f'{number:09}' for number in range(length // 10))])
+    has_ml_kem = version == '1.3' and ssl.OPENSSL_VERSION_INFO >= (3, 5)
+    names = length - (1200 if has_ml_kem else 0)    # its share is that long
+    context.set_alpn_protocols(['imap', *(f'{number:09}' for number in range(names // 10))])
     server = serve(ECHO, '--alpn=imap')
     with Recut(server, pki.ca, 1000, context=context) as client:
         assert len(client.hellos[0]) > length

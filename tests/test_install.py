@@ -56,7 +56,7 @@ def lend(folder, *names):
 
 
 def git(where, *words, **environment):
-    return run('git', '-c', 'safe.directory=*', '-c', 'user.name=nobody', '-c', 'user.email=nobody@localhost', *words,
+    return run('git', '-c', 'safe.directory=*', '-c', 'maintenance.auto=false', '-c', 'user.name=nobody', '-c', 'user.email=nobody@localhost', *words,
                where=where, **environment)
 
 

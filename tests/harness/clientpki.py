@@ -97,9 +97,13 @@ class ClientPki:
             signer = ['-cert', self.path(issuer), '-keyfile', self.path(issuer, 'key')] if issuer else \
                      ['-selfsign', '-keyfile', self.path(name, 'key')]
             begin, end = dates or (None, None)
-            openssl('ca', '-batch', '-config', config, '-rand_serial', '-notext', '-utf8', '-in', request, *signer,
-                    '-md', digest, '-extfile', extra, '-out', self.path(name),
-                    *(['-startdate', begin, '-enddate', end] if dates else ['-days', '30']))
+            if extensions or ssl.OPENSSL_VERSION_INFO < (3, 4):
+                openssl('ca', '-batch', '-config', config, '-rand_serial', '-notext', '-utf8', '-in', request, *signer,
+                        '-md', digest, '-extfile', extra, '-out', self.path(name),
+                        *(['-startdate', begin, '-enddate', end] if dates else ['-days', '30']))
+            else:    # `ca` would make version 3 of it
+                openssl('req', '-x509', '-x509v1', '-config', config, '-in', request, '-CA', self.path(issuer),
+                        '-CAkey', self.path(issuer, 'key'), '-days', '30', '-out', self.path(name))
             for more in chain:
                 with open(self.path(name), 'ab') as file:
                     file.write(self.path(more).read_bytes())

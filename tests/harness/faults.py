@@ -140,6 +140,14 @@ class Refused(Exception):
     """Raised when the server refuses in its protocol."""
 
 
+def rest_after_goodbye(client):
+    """Returns what comes after the client's own close_notify. Newer OpenSSL tells if the server's is missing: no loss."""
+    try:
+        return client.rest()
+    except tls.Truncated:
+        return b''
+
+
 def watch(session, *arguments):
     """Returns the Outcome of session(arguments), which raises an exception if the session is not whole."""
     begun = time.monotonic()
@@ -183,7 +191,7 @@ def immediate(server, ca):
         client.send(BULK)
         take(client, BULK)
         client.close_notify()
-        if client.rest() != b'':
+        if rest_after_goodbye(client) != b'':
             raise ssl.SSLError('garbage at the end')
         client.has_fin()
 
@@ -230,7 +238,7 @@ def starttls(server, ca):
             inside.send(f'{tag} NOOP')
             hear(inside, f'{tag} OK .+')
         inside.tls.close_notify()
-        if inside.rest():
+        if rest_after_goodbye(inside):
             raise ssl.SSLError('garbage at the end')
         inside.tls.has_fin()
 
