@@ -222,10 +222,13 @@ bool relay_read_handler(struct relay_state *s)
         s->down.at = 0;
         s->down.len = have + (size_t)n;
         note_first(s);
-        if (s->greeting)
-            judge_greeting(s);
-        if (s->client_gone)
+        if (s->client_gone) {
+            /* Nobody hears it, so it is not judged as a greeting either. */
+            s->greeting = false;
             s->down.len = 0;
+        } else if (s->greeting) {
+            judge_greeting(s);
+        }
         return true;
     }
     s->greeting = false;
