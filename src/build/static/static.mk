@@ -75,7 +75,7 @@ CHECK_CROSS = static.py \
 	test_client_certificates.py::test_curl_fetches_mail_by_its_certificate_alone \
 	test_keys.py
 check-cross: $(CROSS:%=check-cross-%)
-check-cross-%:
+$(CROSS:%=check-cross-%): check-cross-%:
 	@tests/packages build check daemons cross
 	@$(MAKE) --no-print-directory static PROFILE=small CC=$*-gcc BUILD=$(STATIC)/$*-small
 	@PYTHON='$(PYTHON)' POSTERN='$(CURDIR)/$(STATIC)/$*-small/postern' TESTS='$(CHECK_CROSS:%=tests/%)' tests/run
