@@ -4,7 +4,7 @@
 import os
 import signal
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -25,9 +25,18 @@ def pytest_configure(config):
     config.addinivalue_line('markers', 'not_sanitized(why): a sanitizer gets in the way of this test (make asan)')
     config.addinivalue_line('markers', 'leaves(name): this test may leave processes of that name behind')
     processes.become_subreaper()
+    remove_faketimes_leavings()
     if os.getuid() == 0:
         os.setgroups(GROUPS)    # some init systems leave root its groups, and then all that it starts has them
     signal.signal(signal.SIGHUP, signal.SIG_DFL)    # nohup ignores it, and so would all that we start
+
+
+def remove_faketimes_leavings():
+    """faketime leaves shared memory named by its process id, and fails if a process of that number left some before."""
+    for file in [*Path('/dev/shm').glob('faketime_shm_*'), *Path('/dev/shm').glob('sem.faketime_sem_*')]:
+        if not Path(f'/proc/{file.name.rpartition("_")[2]}').exists():
+            with suppress(OSError):
+                file.unlink()
 
 
 def rows_left_out(items):
@@ -49,6 +58,10 @@ def pytest_collection_modifyitems(config, items):
         left_out += [item for item in items if item.get_closest_marker('not_sanitized')]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in set(left_out)]
+
+
+def pytest_unconfigure():
+    remove_faketimes_leavings()
 
 
 @pytest.hookimpl(optionalhook=True)
