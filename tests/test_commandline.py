@@ -230,7 +230,7 @@ def test_configuration_file_gives_what_the_command_line_does_not(serve, pki, tmp
     file = tmp_path / 'postern.conf'
     file.write_text(f'# for the test\n\n; too\ncert = {pki.rsa.cert}\nkey={pki.rsa.key}\n  stdio = socket\n'
                     'tls-min = 1.3\ntimeout-idle =  77 \nverbose = no\n', encoding='ascii')
-    server = serve(['/bin/sh', '-c', 'test -S /dev/stdin && echo socket'], f'--config={file}', pair=None)
+    server = serve(['/bin/sh', '-c', 'test -S /proc/self/fd/0 && echo socket'], f'--config={file}', pair=None)
     with tls.Client(server, pki.ca) as client:
         assert client.rest() == b'socket\n'
     assert server.wait().summary['tls'] == 'TLSv1.3'
@@ -240,7 +240,7 @@ def test_command_line_wins_over_the_configuration_file(serve, pki, tmp_path):
     """A pair on the command line replaces the file's pair, wherever --config stands."""
     file = tmp_path / 'postern.conf'
     file.write_text('cert = /nowhere/cert.pem\nkey = /nowhere/key.pem\nstdio = pipe\n', encoding='ascii')
-    server = serve(['/bin/sh', '-c', 'test -S /dev/stdin && echo socket'], '--stdio=socket', '-f', file)
+    server = serve(['/bin/sh', '-c', 'test -S /proc/self/fd/0 && echo socket'], '--stdio=socket', '-f', file)
     with tls.Client(server, pki.ca) as client:
         assert client.rest() == b'socket\n'
     assert server.wait().status == OK

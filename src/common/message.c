@@ -232,6 +232,7 @@ int message_receive(int fd, struct message_reader *r, uint8_t *buf, size_t size,
     int fds[2] = {-1, -1};
     ssize_t n;
 
+    r->fds[0] = r->fds[1] = -1;
     /* ECONNRESET says that the other side ended before it read everything. What it sent before that can
      * still be received. */
     do {
