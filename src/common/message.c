@@ -216,7 +216,7 @@ static ssize_t receive_descriptors(int fd, uint8_t *buf, size_t size, int *fds)
     if (n < 0)
         return -errno;
     take_descriptors(&m, fds, 2);
-    return (m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ? (ssize_t)size + 1 : n;
+    return n > 0 && (m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ? (ssize_t)size + 1 : n;
 }
 
 /* Receives a message without descriptors: the kernel closes any that came with it. */
