@@ -306,6 +306,7 @@ static void a_ticket_with_one_bit_changed_or_a_byte_missing_is_refused(void **st
     struct ticket cut = sealed;
     for (cut.len = 0; cut.len < sealed.len; cut.len++)
         assert_int_equal(open_for(&t, purpose, &cut, &old), TICKET_DAMAGED);
+    cut.bytes[sealed.len] = 0;
     cut.len = sealed.len + 1;
     assert_int_equal(open_for(&t, purpose, &cut, &old), TICKET_DAMAGED);
     assert_int_equal(open_for(&t, purpose, &sealed, &old), TICKET_GOOD);
