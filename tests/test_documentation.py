@@ -201,8 +201,8 @@ def knows_options(the, block, _):
 
 def make_targets(_, block, __):
     """They are steps of .ci/run, or the caller of this test: here it is looked whether they exist."""
-    makefile = ''.join(path.read_text() for path in [manual.TOP / 'Makefile', *manual.TOP.glob('*/**/*.mk')]
-                       if 'build' not in path.relative_to(manual.TOP).parts[:1])
+    makefile = ''.join(path.read_text() for path in [manual.TOP / 'Makefile', *manual.TOP.glob('src/**/*.mk'),
+                                                     *manual.TOP.glob('tests/*.mk')])
     names = re.findall(r'^make ([a-z-]+)', block, re.MULTILINE)
     targets = re.search(r'^targets +(.*?)^variables', block, re.MULTILINE | re.DOTALL)
     if targets:
