@@ -10,7 +10,7 @@
 mirror() {
     local own
     own=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Label: Debian' 2>/dev/null | head -n 1)
-    echo "${MIRROR:-${own}}"
+    echo "${MIRROR:-$own}"
 }
 
 # base RELEASE: see to it that there is a bare root that is not older than a week: what minbase has, git and make.
@@ -18,7 +18,7 @@ base() {
     local base=$roots/$1.base mirror
     [ -z "$(find "$base" -maxdepth 0 -mtime -7 2>/dev/null)" ] || return 0
     mirror=$(mirror)
-    echo "making a bare $1 from $mirror"
+    echo "making a bare $1${mirror:+ from $mirror}"
     remove "$base.new"
     debootstrap --variant=minbase --include=git,make "$1" "$base.new" ${mirror:+"$mirror"} >"$work/debootstrap" 2>&1 || return 1
     # It need not survive a power cut, and its lists may be weeks old.
