@@ -5,25 +5,8 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-static void set_outcome(struct outcome *outcome, enum ending ending, enum gravity gravity,
-                        const char *format, ...) __attribute__((format(printf, 4, 5)));
-
-static void set_outcome(struct outcome *outcome, enum ending ending, enum gravity gravity,
-                        const char *format, ...)
-{
-    va_list arguments;
-
-    outcome->ending = ending;
-    outcome->gravity = gravity;
-    outcome->alert = 0;
-    va_start(arguments, format);
-    (void)vsnprintf(outcome->text, sizeof outcome->text, format, arguments);
-    va_end(arguments);
-}
 
 /* Returns the value of --starttls for a protocol, or NULL. */
 static const char *dialect_of(const char *protocol)
@@ -48,23 +31,23 @@ static void explain_plaintext(const struct opening *o, const struct options *opt
     struct proxy_header h;
 
     if (o->len > 5 && proxy_parse(&h, o->bytes, o->len) != PROXY_ABSENT)
-        set_outcome(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-                    "handshake failed: client speaks PROXY, not TLS: %s",
-                    options->proxy_protocol
-                        ? "a second PROXY header; does more than one proxy send one?"
-                        : "if it is a proxy of yours, give --proxy-protocol and --proxy-trusted");
+        reason_set(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+                   "handshake failed: client speaks PROXY, not TLS: %s",
+                   options->proxy_protocol
+                       ? "a second PROXY header; does more than one proxy send one?"
+                       : "if it is a proxy of yours, give --proxy-protocol and --proxy-trusted");
     else if (options->starttls != NULL || options->ucspi_tls)
-        set_outcome(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-                    "handshake failed: client speaks %s where TLS has to begin", protocol);
+        reason_set(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+                   "handshake failed: client speaks %s where TLS has to begin", protocol);
     else if (dialect != NULL)
-        set_outcome(
+        reason_set(
             outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
             "handshake failed: client speaks %s in plaintext, but TLS starts at once here; for "
             "clients set to STARTTLS run postern with --starttls=%s on that port",
             protocol, dialect);
     else
-        set_outcome(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-                    "handshake failed: client speaks %s, not TLS", protocol);
+        reason_set(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+                   "handshake failed: client speaks %s, not TLS", protocol);
 }
 
 /* Explains bytes that are no ClientHello. */
@@ -76,8 +59,8 @@ static void explain_verdict(const struct opening *o, enum reframe_verdict verdic
     if (words == NULL)
         explain_plaintext(o, options, outcome);
     else
-        set_outcome(outcome, verdict == REFRAME_NO_MEMORY ? ENDING_SYSTEM : ENDING_HANDSHAKE,
-                    GRAVITY_ERROR, "handshake failed: %s", words);
+        reason_set(outcome, verdict == REFRAME_NO_MEMORY ? ENDING_SYSTEM : ENDING_HANDSHAKE,
+                   GRAVITY_ERROR, "handshake failed: %s", words);
     outcome->alert = reframe_alert(verdict);
 }
 
@@ -86,25 +69,25 @@ static void explain_silence(const struct opening *o, int error, const struct opt
                             struct outcome *outcome)
 {
     if (error == -ECANCELED)
-        set_outcome(outcome, ENDING_SIGTERM, GRAVITY_DETAIL, "ended before the handshake");
+        reason_set(outcome, ENDING_SIGTERM, GRAVITY_DETAIL, "ended before the handshake");
     else if (error == -ETIMEDOUT && o->len == 0 && options->starttls == NULL)
-        set_outcome(
+        reason_set(
             outcome, ENDING_TIMEOUT_HANDSHAKE, GRAVITY_ERROR,
             "handshake failed: client sent nothing in %u seconds; if it waits for a plaintext "
             "greeting, set it to TLS (SSL), or run postern with --starttls on that port",
             options->timeout_handshake);
     else if (error == -ETIMEDOUT)
-        set_outcome(outcome, ENDING_TIMEOUT_HANDSHAKE, GRAVITY_ERROR,
-                    "handshake failed: no whole ClientHello in %u seconds (--timeout-handshake)",
-                    options->timeout_handshake);
+        reason_set(outcome, ENDING_TIMEOUT_HANDSHAKE, GRAVITY_ERROR,
+                   "handshake failed: no whole ClientHello in %u seconds (--timeout-handshake)",
+                   options->timeout_handshake);
     else if (error != -EPIPE)
-        set_outcome(outcome, ENDING_SYSTEM, GRAVITY_ERROR, "cannot wait for the client: %s",
-                    strerror(-error));
+        reason_set(outcome, ENDING_SYSTEM, GRAVITY_ERROR, "cannot wait for the client: %s",
+                   strerror(-error));
     else
-        set_outcome(outcome, ENDING_LEFT, GRAVITY_NOTE,
-                    o->len == 0
-                        ? "client left without a word (a port scan or a health check?)"
-                        : "client left before it had sent a whole ClientHello (a port scan?)");
+        reason_set(outcome, ENDING_LEFT, GRAVITY_NOTE,
+                   o->len == 0
+                       ? "client left without a word (a port scan or a health check?)"
+                       : "client left before it had sent a whole ClientHello (a port scan?)");
 }
 
 /* Receives once and adds the bytes to the ClientHello. Returns 0 or a negative errno. */
@@ -167,9 +150,9 @@ static void explain_header(const struct proxy_header *h, enum proxy_verdict verd
     size_t used;
 
     if (verdict == PROXY_BAD)
-        set_outcome(outcome, ENDING_PROTOCOL, GRAVITY_ERROR, "malformed PROXY header: %s", h->why);
+        reason_set(outcome, ENDING_PROTOCOL, GRAVITY_ERROR, "malformed PROXY header: %s", h->why);
     else
-        set_outcome(
+        reason_set(
             outcome, ENDING_PROTOCOL, GRAVITY_ERROR,
             "no PROXY header: client speaks %s at once; is the proxy set to send one (HAProxy: "
             "send-proxy-v2)?",
@@ -184,20 +167,20 @@ static void explain_no_header(size_t len, int error, const struct options *optio
                               struct outcome *outcome)
 {
     if (error == -ECANCELED)
-        set_outcome(outcome, ENDING_SIGTERM, GRAVITY_DETAIL, "ended before the PROXY header");
+        reason_set(outcome, ENDING_SIGTERM, GRAVITY_DETAIL, "ended before the PROXY header");
     else if (error == -ETIMEDOUT)
-        set_outcome(
+        reason_set(
             outcome, ENDING_TIMEOUT_HANDSHAKE, GRAVITY_ERROR,
             "no %sPROXY header in %u seconds (--timeout-handshake); is the proxy set to send one "
             "(HAProxy: send-proxy-v2)?",
             len > 0 ? "whole " : "", options->timeout_handshake);
     else if (error != -EPIPE)
-        set_outcome(outcome, ENDING_SYSTEM, GRAVITY_ERROR, "cannot wait for the PROXY header: %s",
-                    strerror(-error));
+        reason_set(outcome, ENDING_SYSTEM, GRAVITY_ERROR, "cannot wait for the PROXY header: %s",
+                   strerror(-error));
     else
-        set_outcome(outcome, ENDING_LEFT, GRAVITY_NOTE,
-                    len == 0 ? "client left without a word (a port scan or a health check?)"
-                             : "client left in the middle of its PROXY header");
+        reason_set(outcome, ENDING_LEFT, GRAVITY_NOTE,
+                   len == 0 ? "client left without a word (a port scan or a health check?)"
+                            : "client left in the middle of its PROXY header");
 }
 
 bool opening_read_proxy(struct proxy_header *h, int in, int watch, io_time deadline,

@@ -10,11 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void set_outcome(struct outcome *outcome, enum ending ending, enum gravity gravity,
-                        const char *format, ...) __attribute__((format(printf, 4, 5)));
-
-static void set_outcome(struct outcome *outcome, enum ending ending, enum gravity gravity,
-                        const char *format, ...)
+void reason_set(struct outcome *outcome, enum ending ending, enum gravity gravity,
+                const char *format, ...)
 {
     va_list arguments;
 
@@ -65,12 +62,12 @@ static void explain_refusal(const struct hello *h, enum tls_result result, const
     struct limit limit = find_limit(h);
 
     if (limit.before != NULL)
-        set_outcome(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-                    "handshake failed: the client did nothing wrong, but %s%zu%s", limit.before,
-                    limit.number, limit.after);
+        reason_set(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+                   "handshake failed: the client did nothing wrong, but %s%zu%s", limit.before,
+                   limit.number, limit.after);
     else
-        set_outcome(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-                    "handshake failed: the TLS library refuses this ClientHello: %s", why);
+        reason_set(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+                   "handshake failed: the TLS library refuses this ClientHello: %s", why);
     outcome->alert = result == TLS_BAD_VALUE ? ALERT_ILLEGAL_PARAMETER : ALERT_DECODE_ERROR;
     if (limit.before != NULL)
         outcome->alert = ALERT_INTERNAL_ERROR;
@@ -79,26 +76,26 @@ static void explain_refusal(const struct hello *h, enum tls_result result, const
 static void explain_version(const struct hello *h, const struct options *options,
                             struct outcome *outcome)
 {
-    set_outcome(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-                "handshake failed: client offers only %s, --tls-min is 1.%u",
-                hello_version_name(h->version_max), options->tls_min - 0x0301);
+    reason_set(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+               "handshake failed: client offers only %s, --tls-min is 1.%u",
+               hello_version_name(h->version_max), options->tls_min - 0x0301);
 }
 
 void reason_failed(const struct hello *h, enum tls_result result, const char *why,
                    const struct options *options, struct outcome *outcome)
 {
     if (result == TLS_STOPPED)
-        set_outcome(outcome, ENDING_SIGTERM, GRAVITY_DETAIL, "ended during the handshake");
+        reason_set(outcome, ENDING_SIGTERM, GRAVITY_DETAIL, "ended during the handshake");
     else if (result == TLS_TIMEOUT)
-        set_outcome(outcome, ENDING_TIMEOUT_HANDSHAKE, GRAVITY_ERROR,
-                    "handshake failed: not done in %u seconds (--timeout-handshake)",
-                    options->timeout_handshake);
+        reason_set(outcome, ENDING_TIMEOUT_HANDSHAKE, GRAVITY_ERROR,
+                   "handshake failed: not done in %u seconds (--timeout-handshake)",
+                   options->timeout_handshake);
     else if (result == TLS_LEFT)
-        set_outcome(outcome, ENDING_LEFT, GRAVITY_NOTE, "%s (a port scan?)", why);
+        reason_set(outcome, ENDING_LEFT, GRAVITY_NOTE, "%s (a port scan?)", why);
     else if (h->version_max < options->tls_min)
         explain_version(h, options, outcome);
     else if (result == TLS_NO_ALPN)
-        set_outcome(
+        reason_set(
             outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
             "handshake failed: by ALPN the client wants to speak %s, which is not spoken here: see "
             "--alpn",
@@ -106,8 +103,8 @@ void reason_failed(const struct hello *h, enum tls_result result, const char *wh
     else if (result == TLS_BAD_HELLO || result == TLS_BAD_VALUE)
         explain_refusal(h, result, why, outcome);
     else
-        set_outcome(outcome, result == TLS_FAILED ? ENDING_SYSTEM : ENDING_HANDSHAKE, GRAVITY_ERROR,
-                    "handshake failed: %s", why);
+        reason_set(outcome, result == TLS_FAILED ? ENDING_SYSTEM : ENDING_HANDSHAKE, GRAVITY_ERROR,
+                   "handshake failed: %s", why);
     if (outcome->ending == ENDING_HANDSHAKE && outcome->alert == 0)
         outcome->alert = reason_alert(h, options);
 }
@@ -115,7 +112,7 @@ void reason_failed(const struct hello *h, enum tls_result result, const char *wh
 /* Explains a client whose fitting signature algorithms come too late in its list for the library. */
 static void explain_late(const struct hello *h, struct outcome *outcome)
 {
-    set_outcome(
+    reason_set(
         outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
         "handshake failed: no certificate fits: of the client's %zu signature algorithms the TLS "
         "library looks at the first %zu only, and those for%s%s%s come later",
@@ -129,17 +126,17 @@ void reason_no_certificate(const struct hello *h, const struct options *options,
     if (h->version_max < options->tls_min)
         explain_version(h, options, outcome);
     else if (!h->tls13_suites && !h->aead_suites)
-        set_outcome(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-                    "handshake failed: no shared cipher suite: see --ciphers");
+        reason_set(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+                   "handshake failed: no shared cipher suite: see --ciphers");
     else if (h->late.rsa || h->late.ecdsa || h->late.ed25519)
         explain_late(h, outcome);
     else if (!h->rsa && !h->ecdsa && !h->ed25519)
-        set_outcome(
+        reason_set(
             outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
             "handshake failed: client can use no certificate whatever: it offers no cipher suite "
             "for one, or only signatures with SHA-1");
     else
-        set_outcome(
+        reason_set(
             outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
             "handshake failed: no certificate fits: client can use%s%s%s; give a second --cert of "
             "that kind",
@@ -148,21 +145,21 @@ void reason_no_certificate(const struct hello *h, const struct options *options,
 
 void reason_no_group(struct outcome *outcome)
 {
-    set_outcome(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-                "handshake failed: no shared key exchange group: see --groups");
+    reason_set(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+               "handshake failed: no shared key exchange group: see --groups");
 }
 
 void reason_no_name(const struct hello *h, struct outcome *outcome)
 {
     if (h->name[0] == '\0')
-        set_outcome(
+        reason_set(
             outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
             "handshake failed: client names no server (no SNI), and there is no --cert for such "
             "clients");
     else
-        set_outcome(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
-                    "handshake failed: no certificate for %.200s: see --cert-dir and --sni",
-                    h->name);
+        reason_set(outcome, ENDING_HANDSHAKE, GRAVITY_ERROR,
+                   "handshake failed: no certificate for %.200s: see --cert-dir and --sni",
+                   h->name);
 }
 
 int reason_alert(const struct hello *h, const struct options *options)

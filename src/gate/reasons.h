@@ -16,6 +16,10 @@ struct outcome {
     int alert;      /* to be sent to the client; 0: none */
 };
 
+/* Sets all of an outcome, with no alert; `format` and what follows make its line, cut if it is long. */
+void reason_set(struct outcome *outcome, enum ending ending, enum gravity gravity,
+                const char *format, ...) __attribute__((format(printf, 4, 5)));
+
 /* Explains a handshake that failed. `why` is the library's reason. */
 void reason_failed(const struct hello *h, enum tls_result result, const char *why,
                    const struct options *options, struct outcome *outcome);
